@@ -1,0 +1,60 @@
+"""Where things are: the checkout that assay works in. Cheap: reads two small files, starts no git."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import AssayError
+
+REGISTRY = "registry.yaml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout: its work tree and this clone's own store."""
+
+    root: Path  # the folder with registry.yaml
+    store: Path  # <git common dir>/assay, or <root>/.assay outside git
+    git_dir: Path | None  # the git common dir; None outside git
+
+    @property
+    def runs(self) -> Path:
+        """Run folders, ignored by git."""
+        return self.root / "runs"
+
+    @property
+    def ledger(self) -> Path:
+        """The shared part of the ledger, committed like any file."""
+        return self.root / "ledger"
+
+    def run_dir(self, run: str) -> Path:
+        """The folder of one run."""
+        return self.runs / run
+
+
+def find(start: Path | None = None) -> Project:
+    """The project that holds `start` (default: the working directory)."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / REGISTRY).is_file():
+            git_dir = common_dir(folder)
+            return Project(folder, (git_dir or folder / ".") / ("assay" if git_dir else ".assay"), git_dir)
+    raise AssayError(
+        f"no {REGISTRY} in {here} or above it",
+        "Run assay inside a checkout that has one, or pass --project DIR",
+        code="no_project",
+    )
+
+
+def common_dir(folder: Path) -> Path | None:
+    """The git folder shared by all worktrees of the repository around `folder`; None outside git."""
+    for top in (folder, *folder.parents):
+        dot = top / ".git"
+        if dot.is_file():  # a linked worktree or a submodule: "gitdir: <path>"
+            dot = (top / dot.read_text().removeprefix("gitdir:").strip()).resolve()
+        if not (dot / "HEAD").is_file():
+            continue
+        shared = dot / "commondir"
+        return (dot / shared.read_text().strip()).resolve() if shared.is_file() else dot
+    return None
