@@ -1,0 +1,1 @@
+"""Numerics that tasks share; knows no task, no ledger, no run folder."""
