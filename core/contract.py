@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -316,6 +317,9 @@ class Run(Protocol):
 
     def out_of_budget(self, step: int) -> bool:
         """Whether training must end before `step` (then evaluate). Raises Cancelled on cancel."""
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Hold while a duration is measured: no other timing runs at the same moment."""
 
     def loss_seen(self, finite: bool, step: int) -> None:
         """Count non-finite losses. Raises Diverged at three in a row."""

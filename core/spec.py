@@ -49,3 +49,4 @@ class RunSpec(BaseModel):
     comparable: str = ""  # digest: data + budget + device class + task version + evaluator
     dir: Path  # <root>/runs/<run>
     root: Path  # relative data paths are taken from here
+    locks: Path | None = None  # folder of this host's lock files

@@ -23,13 +23,14 @@ Status = Literal[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A NaN that was measured stays one: it travels as the string "NaN" (the JSON itself is finite).
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Measured(_Part):
-    """One metric: finite, with its meaning."""
+    """One metric with its meaning."""
 
-    value: float
+    value: float  # "NaN", "Infinity" or "-Infinity" in JSON when it was measured and is not finite
     unit: str
     direction: Literal["max", "min"]
     split: str
