@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,7 @@ class _Cache:
         stat = file.stat()
         key = f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}"
         if key not in self._known:
-            with file.open("rb") as stream:
-                self._known[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._known[key] = file_digest(file)
             self._changed = True
         return self._known[key]
 
@@ -82,7 +80,15 @@ class _Cache:
         fresh.rename(self._path)
 
 
-def combined(data: Mapping[str, str]) -> str:
-    """One digest of all inputs, by name."""
-    body = json.dumps(dict(sorted(data.items())))
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+def file_digest(path: Path) -> str:
+    """sha256 of one file.
+
+    Raises:
+        AssayError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise AssayError(f"{path} cannot be read: {error.strerror}", code="no_input") from error

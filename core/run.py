@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import queue
 import shutil
@@ -13,9 +12,9 @@ import time
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from core import events
+from core import events, locks
 from core.contract import Cancelled, Diverged, Pruned, Task
 from core.errors import AssayError
 from core.kit import checkpoint
@@ -28,8 +27,17 @@ PATIENCE = 3  # non-finite losses in a row that end a run
 PROGRESS_S = 0.25
 
 
-class Line:
-    """The line to the supervisor. When it closes, the supervisor is gone and so are we."""
+class Line(Protocol):
+    """What a run asks of its supervisor."""
+
+    cancelled: threading.Event
+
+    def ask(self, value: float, step: int) -> bool:
+        """Whether the search gives the trial up at this value."""
+
+
+class Pipe:
+    """The line of a forked child. When it closes, the supervisor is gone and so are we."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -49,7 +57,7 @@ class Line:
                 self._answers.put(value)
 
     def ask(self, value: float, step: int) -> bool:
-        """Whether the search gives the trial up at this value."""
+        """Send the value and wait for the answer."""
         self._pipe.send(("report", (value, step)))
         return self._answers.get()
 
@@ -188,12 +196,7 @@ class LiveRun:
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Hold the host's timing lock, so that no other timing runs at the same moment."""
-        if self._locks is None:
-            yield
-            return
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with (self._locks / "timing").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locks.exclusive(self._locks / "timing") if self._locks else contextlib.nullcontext():
             yield
 
     def judged(self) -> Path:

@@ -49,4 +49,5 @@ class RunSpec(BaseModel):
     comparable: str = ""  # digest: data + budget + device class + task version + evaluator
     dir: Path  # <root>/runs/<run>
     root: Path  # relative data paths are taken from here
+    code: Path | None = None  # where the task is imported from, when not `root` (repro)
     locks: Path | None = None  # folder of this host's lock files

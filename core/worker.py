@@ -1,7 +1,7 @@
 """In the child: load the task, then data, train, evaluate, visualise; `result.json` comes last.
 
 Knows no search, no ledger, no dashboard: everything goes out through files and one line of pipe.
-`python -m core.worker <run folder>` does the same by itself, for `--here` and for `assay repro`.
+`python -m core.worker <run folder>` does the same in a fresh interpreter, for `assay repro`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from core import registry
 from core.contract import Absent, Cancelled, Diverged, Pruned, Task
 from core.errors import AssayError
 from core.kit import checkpoint, seed
-from core.run import Line, LiveRun
+from core.run import Line, LiveRun, Pipe
 from core.spec import RunSpec
 
 RESULT = "result.json"
@@ -41,7 +42,7 @@ def child(folder: str, pipe: Connection, log: Connection, alive: Any) -> None:
     for fd in (1, 2):
         os.dup2(log.fileno(), fd)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    line = Line(pipe)
+    line = Pipe(pipe)
     run_folder(Path(folder), line)
     pipe.send(("done", None))
     sys.stdout.flush()
@@ -68,8 +69,9 @@ def attempt(spec: RunSpec, line: Line | None) -> dict[str, Any]:
     out: dict[str, Any] = {"attempt": spec.attempt, "metrics": {}, "absent": {}}
     run: LiveRun | None = None
     try:
-        if str(spec.root) not in sys.path:
-            sys.path.insert(0, str(spec.root))
+        code = str(spec.code or spec.root)
+        if code not in sys.path:
+            sys.path.insert(0, code)
         task = registry.resolve(spec.use)
         _start_torch(task, spec)
         seed.everything(spec.seed)
@@ -207,7 +209,7 @@ def _used(spec: RunSpec, run: LiveRun | None, clock: _Clock) -> dict[str, Any]:
         "used_s": run and run.used_s,
         "nonfinite_steps": run and run.nonfinite_steps,
         "best_step": run and run.best_step,
-        "modules": loaded(spec.root),
+        "modules": loaded(spec.code or spec.root),
         "core": __file__,
         **_cuda_used(),
     }
@@ -258,14 +260,24 @@ def remember() -> None:
 
 remember()
 
-if __name__ == "__main__":
-    # Started by `assay repro` in another checkout: lines on stdin's pipe, the end of which is ours.
-    def _gone() -> None:
-        sys.stdin.read()
-        os.killpg(os.getpgrp(), 9)
+class _Orphan:
+    """The line of a run without a pipe: SIGTERM cancels, and the end of stdin is our end."""
 
-    if "--follow-stdin" in sys.argv:
-        os.setsid()
-        threading.Thread(target=_gone, daemon=True).start()
-    finished = run_folder(Path(sys.argv[1]))["status"] == "finished"
-    sys.exit(0 if finished else 5)
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: self.cancelled.set())
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        sys.stdin.read()
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    def ask(self, value: float, step: int) -> bool:
+        """Nobody prunes here."""
+        return False
+
+
+if __name__ == "__main__":
+    os.setsid()
+    done = run_folder(Path(sys.argv[1]), _Orphan())
+    sys.exit(0 if done["status"] == "finished" else 5)

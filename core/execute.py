@@ -1,0 +1,257 @@
+"""One run from start to ledger line: locks, `started`, a child process watched, `ended`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from core import child, clock, events, git, locks, logfile, outcome, registry
+from core.errors import AssayError, Exit
+from core.identity import Identity, identify
+from core.ledger import Ledger
+from core.ledger.record import RunRecord
+from core.project import Project
+from core.spec import RunSpec
+
+Watch = Callable[[dict[str, Any]], None]  # sees every event of events.jsonl
+Decide = Callable[[float, int], bool]  # (value, step) -> give the trial up
+POLL_S = 0.1
+MEMORY_SHARE = 0.9  # of the machine, when no limit is given
+
+
+class Ended(NamedTuple):
+    """How the child's process ended."""
+
+    exit_code: int
+    cause: str | None  # what the supervisor did to it: cancelled, timeout, oom
+
+
+class Supervisor:
+    """Runs runs one after another, each in a child of its own; remembers a wish to stop."""
+
+    def __init__(self, project: Project, ledger: Ledger | None = None) -> None:
+        self.project = project
+        self.ledger = ledger or Ledger(project)
+        self.stopped = False  # a signal asked for the end: start nothing more
+        outcome.adopt(self.project, self.ledger)
+
+    def run(
+        self,
+        spec: RunSpec,
+        identity: Identity | None = None,
+        *,
+        watch: Watch | None = None,
+        decide: Decide | None = None,
+        tree: Path | None = None,
+        here: bool = False,
+    ) -> RunRecord:
+        """Execute a run and record it; a failure of the run is a status, not an exception.
+
+        `tree`: another checkout of this project, whose `core` and tasks do the run. `here`: in this
+        process, for a debugger.
+
+        Raises:
+            AssayError: the run is alive elsewhere (exit 75), or an input is missing.
+        """
+        identity = identity or identify(self.project, spec)
+        spec = spec.model_copy(update={"group": identity.group, "comparable": identity.comparable})
+        with self._alive(spec) as alive, self._device(spec) as device, self._signals():
+            spec = spec.model_copy(update={"device": device, "code": tree})
+            _write_spec(spec)
+            self.ledger.append("started", spec.run, outcome.started(spec, identity))
+            if here:
+                ended = _inline(spec)
+            else:
+                ended = self._watch(self._start(spec, alive, tree), spec, watch, decide)
+            self._check_code(spec, identity)
+            self.ledger.append("ended", spec.run, outcome.ended(spec, ended.exit_code, ended.cause))
+        return self.ledger.find(spec.run)
+
+    @contextmanager
+    def _alive(self, spec: RunSpec) -> Iterator[int]:
+        spec.dir.mkdir(parents=True, exist_ok=True)
+        fd = locks.take(spec.dir / "alive")
+        if fd is None:
+            raise AssayError(
+                f"run {spec.run} is running",
+                f"Wait for it with `assay wait {spec.run}`",
+                code="busy",
+                exit_code=Exit.BUSY,
+            )
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _device(self, spec: RunSpec) -> Iterator[str]:
+        """Hold one GPU: the one asked for, else the first that is free; waits for it."""
+        kind, _, index = spec.device.partition(":")
+        if kind != "cuda":
+            yield spec.device
+            return
+        import torch
+
+        choices = [int(index)] if index else range(torch.cuda.device_count())
+        held: tuple[int, int] | None = None
+        while held is None:
+            for n in choices:
+                fd = locks.take(self.project.store / "locks" / f"cuda-{n}")
+                if fd is not None:
+                    held = (n, fd)
+                    break
+            else:
+                time.sleep(POLL_S)
+        try:
+            yield f"cuda:{held[0]}"
+        finally:
+            os.close(held[1])
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM become a wish that the loop sees; never an exception in the middle."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(*_: Any) -> None:
+            self._hurry = self.stopped
+            self.stopped = True
+
+        self._hurry = False
+        old = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _start(self, spec: RunSpec, alive: int, tree: Path | None) -> child.Child:
+        if tree:
+            return child.Fresh(tree, spec, alive)
+        torch = registry.resolve(spec.use).framework == "torch"
+        return child.Forked(child.warm_context(torch), spec, alive)
+
+    def _watch(
+        self, process: child.Child, spec: RunSpec, watch: Watch | None, decide: Decide | None
+    ) -> Ended:
+        """Pump output, answer reports, keep the limits, until the process is gone."""
+        log = logfile.LogFile(spec.dir / "log.txt")
+        tail = events.Tail(spec.dir / events.NAME)
+        guard = _Guard(spec)
+        sources = [process.log]
+        while (code := process.exit_code()) is None:
+            for ready in wait([*sources, *process.waitables()], POLL_S):
+                if ready is process.log and not _pump(process.log, log):
+                    sources = []
+            for word, payload in process.messages():
+                if word == "report":
+                    process.send("prune", bool(decide and decide(*payload)))
+            guard.look(process, self.stopped, getattr(self, "_hurry", False))
+            if watch:
+                for event in tail.new():
+                    watch(event)
+        while sources and process.log.poll() and _pump(process.log, log):
+            pass
+        child.kill(process)  # whatever the run left behind in its group
+        process.close()
+        log.close()
+        for event in tail.new() if watch else ():
+            watch(event)
+        return Ended(code, guard.cause)
+
+    def _check_code(self, spec: RunSpec, identity: Identity) -> None:
+        """Turn a result into `failed: code moved` when the run loaded other code than its snapshot."""
+        if identity.git is None or identity.git.commit is None:
+            return
+        result = outcome.result(spec)
+        if not result:
+            return
+        moved = git.moved(self.project, identity.git.commit, result["modules"])
+        if moved:
+            outcome.overrule(spec, "failed", f"code moved while the run went on: {', '.join(moved)}")
+
+
+class _Guard:
+    """The limits of a run: cancel, total time, memory. Polite first, SIGKILL after the grace."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.cause: str | None = None
+        self._limits = spec.limits
+        self._memory = spec.limits.memory_mib or psutil.virtual_memory().total / 2**20 * MEMORY_SHARE
+        self._began = time.monotonic()
+        self._asked: float | None = None
+        self._next_memory = 0.0
+
+    def look(self, process: child.Child, stopped: bool, hurry: bool) -> None:
+        now = time.monotonic()
+        if self._asked is None:
+            total = self._limits.total_s
+            if stopped:
+                self._ask(process, "cancelled", now)
+            elif total is not None and now - self._began > total:
+                self._ask(process, "timeout", now)
+        elif hurry or now - self._asked > self._limits.grace_s:
+            child.kill(process)
+        if now >= self._next_memory:
+            self._next_memory = now + 0.5
+            if child.resident_mib(process.pid) > self._memory:
+                self.cause = "oom"
+                child.kill(process)
+
+    def _ask(self, process: child.Child, cause: str, now: float) -> None:
+        self.cause, self._asked = cause, now
+        process.send("cancel")
+
+
+def _pump(pipe: Any, log: logfile.LogFile) -> bool:
+    """Move what waits in the output pipe; False at its end."""
+    data = os.read(pipe.fileno(), 65536)
+    log.feed(data)
+    return bool(data)
+
+
+def _write_spec(spec: RunSpec) -> None:
+    fresh = spec.dir / f".run.json.{os.getpid()}"
+    fresh.write_text(spec.model_dump_json(indent=1))
+    fresh.rename(spec.dir / "run.json")
+
+
+def _inline(spec: RunSpec) -> Ended:
+    from core import worker
+
+    worker.run_folder(spec.dir)
+    return Ended(0, None)
+
+
+def resume(project: Project, record: RunRecord) -> RunSpec:
+    """The spec of another attempt at an interrupted run: same id, same config, next attempt.
+
+    Raises:
+        AssayError: the run finished, or its folder is gone.
+    """
+    file = project.run_dir(record.run) / "run.json"
+    if record.status in ("finished", "pruned"):
+        raise AssayError(
+            f"run {record.run} is {record.status}: nothing to resume",
+            f"Start it again with `assay run {record.task}`",
+            code="not_resumable",
+        )
+    if not file.exists():
+        raise AssayError(
+            f"run {record.run} has no folder here ({file.parent})",
+            f"Repeat it with `assay repro {record.run}`",
+            code="not_resumable",
+        )
+    spec = RunSpec.model_validate_json(file.read_text())
+    (spec.dir / "result.json").unlink(missing_ok=True)
+    return spec.model_copy(update={"attempt": record.attempt + 1, "root": project.root, "dir": file.parent})

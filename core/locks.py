@@ -1,0 +1,46 @@
+"""Lock files that the kernel releases when their holder dies. POSIX `flock`, behind one function."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def take(path: Path, *, wait: bool = False) -> int | None:
+    """An open descriptor that holds the exclusive lock on `path`, or None when another holds it.
+
+    The lock lives as long as any copy of the descriptor, in any process. Close it to let go.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def held(path: Path) -> bool:
+    """Whether somebody alive holds the lock on `path`."""
+    if not path.exists():
+        return False
+    fd = take(path)
+    if fd is None:
+        return True
+    os.close(fd)
+    return False
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait for the lock and hold it."""
+    fd = take(path, wait=True)
+    assert fd is not None  # waiting always ends with the lock
+    try:
+        yield
+    finally:
+        os.close(fd)

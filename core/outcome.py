@@ -1,0 +1,159 @@
+"""What the ledger is told of a run: its `started` and `ended` payloads, and runs without an end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from core import clock, events, locks, logfile, registry
+from core.contract import Metric, Task
+from core.identity import Identity
+from core.ledger import Ledger
+from core.project import Project
+from core.spec import RunSpec
+
+LOG_LINES = 50  # of log.txt that the ledger keeps for a run that did not finish
+
+
+def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
+    """Payload of `started`."""
+    task = registry.resolve(spec.use)
+    now = clock.stamp()
+    budget = spec.budget
+    kept = {"task", "variant", "kind", "study", "trial", "parent", "attempt", "seed", "group", "comparable"}
+    return spec.model_dump(mode="json", include=kept) | {
+        "task_version": task.version,
+        "config": spec.config,
+        "config_digest": identity.config_digest,
+        "overrides": spec.overrides,
+        "origins": spec.origins,
+        "budget": {
+            "kind": budget.kind,
+            "limit": getattr(budget, budget.kind, None),
+            "total_s": spec.limits.total_s,
+        },
+        "timing": {"created": now, "started": now},
+        "resources": {"device": spec.device.partition(":")[0], "threads": spec.threads},
+        "git": identity.git and identity.git.model_dump(mode="json"),
+        "env": identity.env.model_dump(mode="json"),
+        "data": [d.model_dump(mode="json") for d in identity.data],
+        "protected": {"evaluator_digest": identity.evaluator},
+    }
+
+
+def result(spec: RunSpec) -> dict[str, Any] | None:
+    """What the child of this attempt wrote last; None when it did not come so far."""
+    try:
+        found: dict[str, Any] = json.loads((spec.dir / "result.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("attempt") == spec.attempt else None
+
+
+def overrule(spec: RunSpec, status: str, reason: str) -> None:
+    """Replace the status in a written result: the supervisor knows better."""
+    found = result(spec) or {"attempt": spec.attempt}
+    found |= {"status": status, "reason": reason, "metrics": {}, "absent": {}}
+    (spec.dir / "result.json").write_text(json.dumps(found))
+
+
+def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, Any]:
+    """Payload of `ended`, from the result file or from how the process died."""
+    task = registry.resolve(spec.use)
+    found = result(spec) or {}
+    status, reason = _status(found, exit_code, cause)
+    timing = {**found.get("timing", {}), "ended": clock.stamp()}
+    return {
+        "status": status,
+        "reason": reason,
+        "error": found.get("error"),
+        "metrics": _measured(task, found),
+        "absent": found.get("absent", {}),
+        "series": events.summary(spec.dir / events.NAME),
+        "artifacts": artifacts(spec.dir),
+        "timing": timing,
+        "resources": {
+            k: found.get(k)
+            for k in ("cpu_s", "peak_rss_mib", "peak_vram_mib", "device_name")
+            if found.get(k) is not None
+        },
+        "budget": {"used_s": found.get("used_s"), "used_steps": found.get("steps")},
+        "steps": found.get("steps"),
+        "nonfinite_steps": found.get("nonfinite_steps"),
+        "log_tail": [] if status == "finished" else logfile.last_lines(spec.dir / "log.txt", LOG_LINES),
+    }
+
+
+def _status(found: dict[str, Any], exit_code: int | None, cause: str | None) -> tuple[str, str]:
+    status, reason = found.get("status"), found.get("reason", "")
+    if status == "cancelled" and cause == "timeout":
+        return "timeout", f"total time used up; {reason}"
+    if status is not None:
+        return status, reason
+    if cause == "oom":
+        return "oom", "resident memory passed the limit"
+    if cause in ("timeout", "cancelled"):
+        return cause, "did not stop within the grace and was killed"
+    if exit_code is None:
+        return "lost", "its supervisor is gone and it left no result"
+    if exit_code < 0:
+        return "crashed", f"killed by {signal.Signals(-exit_code).name}"
+    return "crashed", f"left with code {exit_code} and no result"
+
+
+def _measured(task: Task[Any], found: dict[str, Any]) -> dict[str, Any]:
+    def whole(metric: Metric, value: float | str) -> dict[str, Any]:
+        kept = metric.model_dump(include={"unit", "direction", "split", "timing"})
+        return {"value": value, "step": found.get("judged_step"), **kept}
+
+    return {name: whole(task.metric(name), value) for name, value in found.get("metrics", {}).items()}
+
+
+KINDS = {".ckpt": "checkpoint", ".png": "image", ".csv": "table", ".gif": "image", ".npz": "data"}
+
+
+def artifacts(folder: Path) -> list[dict[str, Any]]:
+    """Files that the run leaves below checkpoints/ and images/, with their digests."""
+    out = []
+    for top in ("checkpoints", "images"):
+        for path in sorted(p for p in (folder / top).rglob("*") if p.is_file() and p.name[0] != "."):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            out.append(
+                {
+                    "kind": KINDS.get(path.suffix, "file"),
+                    "path": str(path.relative_to(folder)),
+                    "sha256": digest,
+                    "bytes": path.stat().st_size,
+                }
+            )
+    return out
+
+
+def adopt(project: Project, ledger: Ledger) -> list[str]:
+    """Write the missing `ended` of runs of this clone whose supervisor died; the ids.
+
+    A complete result is taken over; without one the run is lost.
+    """
+    adopted = []
+    for row in ledger.rows(["run"], where="status = 'lost'"):
+        folder = project.run_dir(row["run"])
+        try:
+            spec = RunSpec.model_validate_json((folder / "run.json").read_text())
+        except (OSError, ValueError):
+            continue
+        fd = locks.take(folder / "alive")
+        if fd is None or _has_end(ledger, row["run"], spec.attempt):
+            continue
+        ledger.append("ended", spec.run, ended(spec, None, None))
+        adopted.append(spec.run)
+    return adopted
+
+
+def _has_end(ledger: Ledger, run: str, attempt: int) -> bool:
+    starts = [e for e in ledger.events(run) if e["e"] == "started"]
+    ends = [e for e in ledger.events(run) if e["e"] == "ended"]
+    return len(ends) >= len(starts)

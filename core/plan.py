@@ -1,0 +1,109 @@
+"""From what somebody asked for to a `RunSpec`: everything is checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import clock, config, registry
+from core.config import Layer
+from core.contract import Budget
+from core.errors import AssayError
+from core.project import Project
+from core.spec import Kind, Limits, RunSpec
+
+
+def prepare(
+    project: Project,
+    task_name: str,
+    *,
+    variant: str | None = None,
+    layers: Sequence[Layer] = (),
+    overrides: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    budget: Budget | None = None,
+    limits: Limits | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    start_from: Path | None = None,
+    kind: Kind = "run",
+    study: str | None = None,
+    trial: int | None = None,
+    parent: str | None = None,
+) -> RunSpec:
+    """A run, decided and validated.
+
+    Layers apply in this order: the task's defaults, the checkout's registry line, the variant,
+    `layers` (a study's config, then a trial's parameters), `overrides` (`-o`).
+
+    Raises:
+        AssayError: an unknown task, variant or key, a refused value, or a device that is not there.
+    """
+    tasks = registry.load(project)
+    task, line = tasks.find(task_name), tasks.line(task_name)
+    chosen = task.variant(variant or task.variants[0].name)
+    stack = [Layer("registry.yaml", line.defaults), Layer(f"variant {chosen.name}", chosen.set)]
+    resolved = config.resolve(task, [*_site_only(task.config, stack[0]), stack[1], *layers, Layer("-o", overrides or {})])
+    check_device(device)
+    run = clock.ulid()
+    return RunSpec(
+        run=run,
+        task=task_name,
+        use=line.use,
+        variant=chosen.name,
+        kind=kind,
+        study=study,
+        trial=trial,
+        parent=parent,
+        seed=seed,
+        config=resolved.config.model_dump(mode="json"),
+        overrides=resolved.overrides,
+        origins=resolved.origins,
+        budget=budget or Budget(),
+        limits=limits or Limits(),
+        device=device,
+        threads=threads or default_threads(),
+        start_from=str(start_from) if start_from else None,
+        dir=project.run_dir(run),
+        root=project.root,
+        locks=project.store / "locks",
+    )
+
+
+def _site_only(model: Any, layer: Layer) -> list[Layer]:
+    """The registry's layer, refused when it could change a number."""
+    allowed = config.site_keys(model)
+    for key, _ in config.flatten(layer.values, config.leaves(model)):
+        if key in set(config.leaves(model)) - allowed:
+            raise AssayError(
+                f"registry.yaml sets '{key}', which can change a number",
+                "Defaults there are for paths and site settings; use a study or -o",
+                code="broken_registry",
+            )
+    return [layer]
+
+
+def default_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine has not; torch is asked only about CUDA."""
+    kind, _, index = device.partition(":")
+    if device == "cpu":
+        return
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise AssayError(f"no device '{device}'", "Known: cpu, cuda, cuda:<n>", code="no_device")
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asks the driver, makes no context
+    import torch
+
+    if int(index or 0) >= torch.cuda.device_count():
+        raise AssayError(
+            f"device '{device}' was asked for, but torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices here",
+            "Use --device cpu, or see `assay doctor`",
+            code="no_device",
+        )
