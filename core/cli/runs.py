@@ -1,0 +1,149 @@
+"""Commands that run things: run, resume, stop, wait, do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.cli.answer import Answer, command
+
+if TYPE_CHECKING:
+    from core.ledger.record import RunRecord
+    from core.spec import RunSpec
+
+Set = Annotated[list[str] | None, typer.Option("-o", "--set", help="Config value, key=value; repeat.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:<n>.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of a run; default: all cores.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+
+    @command(app)
+    def run(
+        task: str,
+        variant: Annotated[str | None, typer.Option("--variant", "-v", help="A declared variant.")] = None,
+        set_: Set = None,
+        seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+        seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
+        steps: Annotated[int | None, typer.Option(help="Training budget in steps.")] = None,
+        epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
+        total: Annotated[float | None, typer.Option(help="Wall-clock limit of the run, seconds.")] = None,
+        memory: Annotated[float | None, typer.Option(help="Memory limit, MiB.")] = None,
+        device: Device = "cpu",
+        threads: Threads = None,
+        start_from: Annotated[
+            str | None, typer.Option(help="<run>:best or <run>:last: evaluate that checkpoint only.")
+        ] = None,
+        tiny: Annotated[bool, typer.Option("--tiny", help="The task's own quick config.")] = False,
+        here: Annotated[bool, typer.Option("--here", help="In this process, for a debugger.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
+    ) -> Answer:
+        """Run a task once: train, evaluate, record, judge."""
+        from core import config, plan, project, registry
+        from core.contract import Budget
+        from core.spec import Limits
+
+        here_is = project.find()
+        layers = [config.Layer("tiny", registry.load(here_is).find(task).tiny)] if tiny else []
+        spec = plan.prepare(
+            here_is,
+            task,
+            variant=variant,
+            layers=layers,
+            overrides=config.parse_overrides(set_ or []),
+            seed=seed,
+            budget=Budget(seconds=seconds, steps=steps, epochs=epochs),
+            limits=Limits(total_s=total, memory_mib=memory),
+            device=device,
+            threads=threads,
+            start_from=start_from and plan.checkpoint_of(here_is, start_from),
+        )
+        if dry_run:
+            return Answer(spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}")
+        return _execute(here_is, spec, inline=here)
+
+    @command(app)
+    def resume(ref: Annotated[str, typer.Argument(help="A run or a study.")]) -> Answer:
+        """Go on with an interrupted run or study, from the last checkpoint."""
+        from core import execute, project
+        from core.ledger import Ledger
+
+        here_is = project.find()
+        ledger = Ledger(here_is)
+        from core.cli.study import resume_study, study_named
+
+        if study_named(here_is, ref):
+            return resume_study(here_is, ref)
+        return _execute(here_is, execute.resume(here_is, ledger.find(ref)))
+
+    @command(app)
+    def stop(ref: Annotated[str, typer.Argument(help="A running run or study.")]) -> Answer:
+        """Ask a run or study to stop at the next step; it is recorded as cancelled."""
+        from core import control, project
+
+        stopped = control.stop(project.find(), ref)
+        return Answer({"asked": stopped}, f"asked {', '.join(stopped)} to stop")
+
+    @command(app)
+    def wait(
+        ref: Annotated[str, typer.Argument(help="A run or study.")],
+        timeout: Annotated[float | None, typer.Option(help="Give up after this many seconds.")] = None,
+    ) -> Answer:
+        """Wait until a run or study has ended, and answer with its records."""
+        from core import control, project
+
+        records = control.wait(project.find(), ref, timeout)
+        return Answer(records, "\n".join(f"{r.run}  {r.status}" for r in records))
+
+    @command(app, "do")
+    def do_(
+        task: str,
+        tool: Annotated[str, typer.Argument(help="A tool that the task declares.")],
+        run: Annotated[str, typer.Option("--run", help="Use the config and checkpoint of this run.")] = "",
+        set_: Set = None,
+        device: Device = "cpu",
+    ) -> Answer:
+        """Call a tool of a task, with its own options as -o key=value."""
+        from core import config, project, tools
+
+        out = tools.call(project.find(), task, tool, run, config.parse_overrides(set_ or []), device)
+        return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
+
+
+def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
+    """Run, judge the group, publish, and say how it went."""
+    from core import execute, judging, registry
+    from core.cli.progress import Progress
+
+    supervisor = execute.Supervisor(project)
+    show = Progress()
+    show.start(f"{spec.task}/{spec.variant} seed {spec.seed}")
+    record = supervisor.run(spec, watch=show, here=inline)
+    show.end(record.status)
+    if record.status == "finished":
+        task = registry.load(project).find(spec.task)
+        judging.judge_group(project, supervisor.ledger, task, record.group)
+        record = supervisor.ledger.find(record.run)
+    supervisor.ledger.publish()
+    return told(project, record, interrupted=supervisor.stopped)
+
+
+def told(project: Any, record: RunRecord, *, interrupted: bool = False) -> Answer:
+    """A run's record as an answer: exit 0 when it finished, 5 when not, 130 when somebody stopped it."""
+    from core.cli.records import describe
+    from core.errors import AssayError, Exit
+
+    text = describe(project, record)
+    if record.status == "finished":
+        return Answer(record, text)
+    code = Exit.INTERRUPTED if interrupted else Exit.NOT_FINISHED
+    error = AssayError(
+        f"run {record.run} ended as {record.status}: {record.reason}",
+        f"Resume it with `assay resume {record.run}`",
+        code=record.status,
+        exit_code=code,
+    )
+    return Answer(record, text, code, error)
