@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from core import child, clock, events, git, locks, logfile, outcome, registry
+from core import child, control, events, git, locks, logfile, outcome, registry
 from core.errors import AssayError, Exit
 from core.identity import Identity, identify
 from core.ledger import Ledger
@@ -42,6 +42,7 @@ class Supervisor:
         self.project = project
         self.ledger = ledger or Ledger(project)
         self.stopped = False  # a signal asked for the end: start nothing more
+        self._hurry = False  # a second one: do not wait for the grace
         outcome.adopt(self.project, self.ledger)
 
     def run(
@@ -66,6 +67,7 @@ class Supervisor:
         spec = spec.model_copy(update={"group": identity.group, "comparable": identity.comparable})
         with self._alive(spec) as alive, self._device(spec) as device, self._signals():
             spec = spec.model_copy(update={"device": device, "code": tree})
+            (spec.dir / control.STOP).unlink(missing_ok=True)
             _write_spec(spec)
             self.ledger.append("started", spec.run, outcome.started(spec, identity))
             if here:
@@ -127,7 +129,6 @@ class Supervisor:
             self._hurry = self.stopped
             self.stopped = True
 
-        self._hurry = False
         old = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -156,7 +157,7 @@ class Supervisor:
             for word, payload in process.messages():
                 if word == "report":
                     process.send("prune", bool(decide and decide(*payload)))
-            guard.look(process, self.stopped, getattr(self, "_hurry", False))
+            guard.look(process, self.stopped, self._hurry)
             if watch:
                 for event in tail.new():
                     watch(event)
@@ -187,6 +188,7 @@ class _Guard:
     def __init__(self, spec: RunSpec) -> None:
         self.cause: str | None = None
         self._limits = spec.limits
+        self._stop = spec.dir / control.STOP
         self._memory = spec.limits.memory_mib or psutil.virtual_memory().total / 2**20 * MEMORY_SHARE
         self._began = time.monotonic()
         self._asked: float | None = None
@@ -196,7 +198,7 @@ class _Guard:
         now = time.monotonic()
         if self._asked is None:
             total = self._limits.total_s
-            if stopped:
+            if stopped or self._stop.exists():
                 self._ask(process, "cancelled", now)
             elif total is not None and now - self._began > total:
                 self._ask(process, "timeout", now)

@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
             limits=Limits(total_s=total, memory_mib=memory),
             device=device,
             threads=threads,
-            start_from=start_from and plan.checkpoint_of(here_is, start_from),
+            start_from=_start(here_is, start_from),
         )
         if dry_run:
             return Answer(spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}")
@@ -84,7 +84,8 @@ def register(app: typer.Typer) -> None:
         """Ask a run or study to stop at the next step; it is recorded as cancelled."""
         from core import control, project
 
-        stopped = control.stop(project.find(), ref)
+        here_is = project.find()
+        stopped = control.stop(here_is, _runs(here_is, ref))
         return Answer({"asked": stopped}, f"asked {', '.join(stopped)} to stop")
 
     @command(app)
@@ -94,8 +95,11 @@ def register(app: typer.Typer) -> None:
     ) -> Answer:
         """Wait until a run or study has ended, and answer with its records."""
         from core import control, project
+        from core.ledger import Ledger
 
-        records = control.wait(project.find(), ref, timeout)
+        here_is = project.find()
+        names = [r.run for r in _runs(here_is, ref)]
+        records = control.wait(Ledger(here_is), names, timeout)
         return Answer(records, "\n".join(f"{r.run}  {r.status}" for r in records))
 
     @command(app, "do")
@@ -111,6 +115,24 @@ def register(app: typer.Typer) -> None:
 
         out = tools.call(project.find(), task, tool, run, config.parse_overrides(set_ or []), device)
         return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
+
+
+def _runs(project: Any, ref: str) -> list[RunRecord]:
+    """The runs behind a reference to a run or a study."""
+    from core import study
+    from core.ledger import Ledger
+
+    ledger = Ledger(project)
+    if study.named(project, ref):
+        return [ledger.find(run) for run in study.runs_of(project, ref)]
+    return [ledger.find(ref)]
+
+
+def _start(project: Any, ref: str | None) -> Path | None:
+    from core import checkpoints
+    from core.ledger import Ledger
+
+    return checkpoints.of(project, Ledger(project), ref)[1] if ref else None
 
 
 def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
