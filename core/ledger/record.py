@@ -143,8 +143,10 @@ class ClauseResult(_Part):
     name: str
     metric: str
     unit: str
+    direction: Literal["max", "min"]
     rule: str
     threshold: float
+    against: str  # the yardstick of a gain or a ratio
     result: Literal["pass", "fail", "unknown"]
     reason: str  # one plain sentence
     any_of: str | None = None  # the AnyOf it belongs to
