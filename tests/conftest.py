@@ -1,0 +1,22 @@
+"""Fixtures for every test: no network, no W&B account, a small project that may be dirtied."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.project import Project
+from tests import toy
+
+os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", HF_HUB_OFFLINE="1", NO_COLOR="1")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A fresh git project whose task is the toy; the working directory lies in it."""
+    made = toy.build(tmp_path / "project")
+    monkeypatch.chdir(made.root)
+    monkeypatch.syspath_prepend(str(toy.HERE))  # one import of the toy serves all projects
+    return made
