@@ -1,0 +1,1 @@
+"""Speed, as ratios against named peers within one run; results are kept in results/."""
