@@ -1,4 +1,4 @@
-"""Negative controls: candidates that no criteria should accept, so that a verdict means something."""
+"""Negative controls: candidates that no criteria should accept, lest a verdict mean nothing."""
 
 from __future__ import annotations
 
