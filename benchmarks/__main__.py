@@ -28,7 +28,10 @@ def main() -> None:
             sys.exit(f"no benchmark '{name}'. Known: {', '.join(known)}")
         extra = ["--peers", args.peers] if name == "record" and args.peers else []
         done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", *extra], stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-m", f"benchmarks.{name}", *extra],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         found = json.loads(done.stdout.splitlines()[-1])
         whole = {"at": clock.stamp(), "commit": _commit(), "machine": _machine(), "result": found}
@@ -38,7 +41,9 @@ def main() -> None:
 
 
 def _commit() -> str:
-    head = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    head = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
     return head.stdout.strip() or "no git"
 
 
@@ -46,9 +51,16 @@ def _machine() -> dict[str, object]:
     model = ""
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "os": platform.system(), "python": platform.python_version(),
-            "load": round(os.getloadavg()[0], 1)}  # fmt: skip
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), ""
+        )
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "os": platform.system(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 if __name__ == "__main__":

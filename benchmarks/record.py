@@ -3,8 +3,8 @@
     python -m benchmarks.record [--peers PYTHON]   # PYTHON: an interpreter that has mlflow
 
 Each measurement is a fresh process that opens a run with 10 parameters, logs 1,000 steps x 3
-metrics, writes 5 final metrics and closes. Counted is the CPU of that section, of the process and of
-the children it waited for; imports are not. W&B's service process is only in it as far as it was
+metrics, writes 5 final metrics and closes. Counted is the CPU of that section, of the process and
+of the children it waited for; imports are not. W&B's service process is only in it as far as it was
 waited for. Ours is shown without and with the snapshot commit.
 """
 
@@ -69,7 +69,14 @@ def ours(folder: Path, snapshot: bool = False) -> dict[str, float]:
     run = LiveRun(spec, task)
     took = steps(run.log)
     (spec.dir / "result.json").write_text(
-        json.dumps({"attempt": 1, "status": "finished", "metrics": {"error": 1.0, "score": 2.0}, "absent": {}})
+        json.dumps(
+            {
+                "attempt": 1,
+                "status": "finished",
+                "metrics": {"error": 1.0, "score": 2.0},
+                "absent": {},
+            }
+        )
     )
     ledger.append("ended", spec.run, outcome.ended(spec, 0, None))
     return result(begin, wall, took)
@@ -102,7 +109,9 @@ def wandb(folder: Path) -> dict[str, float]:
 
     settings = peer.Settings(console="off", silent=True, x_disable_stats=True)
     begin, wall = cpu(), time.perf_counter()
-    run = peer.init(project="bench", mode="offline", dir=str(folder), config=PARAMS, settings=settings)
+    run = peer.init(
+        project="bench", mode="offline", dir=str(folder), config=PARAMS, settings=settings
+    )
     took = steps(lambda values, step: run.log(values, step=step))
     run.summary.update(FINAL)
     run.finish()
@@ -153,7 +162,9 @@ def main() -> None:
     for _ in range(REPEATS):
         for name in names:
             rows[name].append(measure(name, args.peers if name == "mlflow" else sys.executable))
-    table = {n: {k: statistics.median(r[k] for r in got) for k in got[0]} for n, got in rows.items()}
+    table = {
+        n: {k: statistics.median(r[k] for r in got) for k in got[0]} for n, got in rows.items()
+    }
     peers = [n for n in names if not n.startswith("ours")]
     ratios = {f"{p}/ours cpu": table[p]["cpu_s"] / table["ours"]["cpu_s"] for p in peers}
     print(json.dumps({"benchmark": "record", "table": table, "ratios": ratios}))

@@ -1,0 +1,3 @@
+from core import compat
+
+compat.install()

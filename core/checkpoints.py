@@ -41,8 +41,10 @@ class Removal(NamedTuple):
 
 
 def surplus(project: Project, runs: list[RunRecord], keep: str) -> list[Removal]:
-    """What `keep` does not need: `best` keeps the judged file of each ended run, `best-of-study`
-    that of the best run of each study and of every run without one, `none` nothing.
+    """The checkpoint files that `keep` does not need.
+
+    `best` keeps the judged file of each ended run; `best-of-study` that of the best run of each
+    study and of every run without one; `none` keeps nothing.
     """
     ended = [r for r in runs if r.status not in ("running", "lost")]
     spared = {r.run for r in ended} if keep == "best" else set()
@@ -67,6 +69,10 @@ def _winners(runs: list[RunRecord]) -> set[str]:
         name, value = next(iter(record.metrics.items()))
         sign = 1 if value.direction == "max" else -1
         now = best.get(record.study)
-        if now is None or name not in now.metrics or sign * value.value > sign * now.metrics[name].value:
+        if (
+            now is None
+            or name not in now.metrics
+            or sign * value.value > sign * now.metrics[name].value
+        ):
             best[record.study] = record
     return {r.run for r in best.values()}

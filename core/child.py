@@ -102,7 +102,9 @@ class Forked:
 
     def waitables(self) -> list[Any]:
         """The line and the end of the process."""
-        return [self._process.sentinel] if self._pipe.closed else [self._pipe, self._process.sentinel]
+        return (
+            [self._process.sentinel] if self._pipe.closed else [self._pipe, self._process.sentinel]
+        )
 
     def exit_code(self) -> int | None:
         """As multiprocessing gives it."""

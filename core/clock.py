@@ -28,7 +28,7 @@ def parse(text: str) -> datetime:
 
 
 def ulid() -> str:
-    """A new 26-letter ULID; ids of one process are strictly increasing, also within a millisecond."""
+    """A new 26-letter ULID; strictly increasing in one process, also within a millisecond."""
     global _last
     with _lock:
         value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")

@@ -1,4 +1,4 @@
-"""Config in layers: code, registry, study, `-o`. Later wins, every value knows where it came from."""
+"""Config in layers: code, registry, study, `-o`. Later wins; every value knows its origin."""
 
 from __future__ import annotations
 
@@ -105,13 +105,15 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
     for item in items:
         key, eq, text = item.partition("=")
         if not eq or not key.strip():
-            raise AssayError(f"-o {item} is not key=value", "Write e.g. -o hidden=32", code="bad_option")
+            raise AssayError(
+                f"-o {item} is not key=value", "Write e.g. -o hidden=32", code="bad_option"
+            )
         out[key.strip()] = strict_yaml.parse(text, f"-o {key}")
     return out
 
 
 def site_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
-    """Leaves that cannot change a number: paths (data digests stand in) and fields made by `site`."""
+    """Leaves that cannot change a number: paths (digested as data) and fields made by `site`."""
     found = set()
     for name, info in model.model_fields.items():
         key = f"{prefix}{name}"
@@ -119,7 +121,8 @@ def site_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             found |= site_keys(kind, f"{key}.")
         elif Path in (kind, *typing.get_args(kind)) or (
-            isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("assay") == "site"
+            isinstance(info.json_schema_extra, dict)
+            and info.json_schema_extra.get("assay") == "site"
         ):
             found.add(key)
     return found

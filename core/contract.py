@@ -186,7 +186,7 @@ def no_inputs(_cfg: Any) -> Mapping[str, Path]:
 
 
 class Task(_Value, Generic[C]):
-    """The data sheet of a task. Importing it imports no torch; `work` is imported when a run starts."""
+    """The data sheet of a task: facts, no torch. `work` is imported when a run starts."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
@@ -203,7 +203,9 @@ class Task(_Value, Generic[C]):
     checkpoints: Checkpoints
     tiny: Mapping[str, Any] = {}  # overrides that finish in seconds on two CPU cores
     paired_seeds: bool = True  # a seed means the same luck in both sides of a comparison
-    framework: Literal["torch", "none"] = "torch"  # "none": torch is never imported, checkpoints are JSON
+    framework: Literal["torch", "none"] = (
+        "torch"  # "none": torch is never imported, checkpoints are JSON
+    )
     inputs: Callable[[C], Mapping[str, Path]] = no_inputs  # torch-free; digested before the start
     tools: Mapping[str, str] = {}  # "batch_infer" -> "tasks.lightmap.tools:batch_infer"
     evaluator: tuple[str, ...] = ()  # modules whose bytes decide a number; default: the work module
@@ -211,21 +213,32 @@ class Task(_Value, Generic[C]):
     @model_validator(mode="after")
     def _names_exist(self) -> Task[C]:
         metrics = {m.name for m in self.metrics}
-        for what, name in [("primary", self.primary), ("checkpoints.best_by", self.checkpoints.best_by)]:
+        for what, name in [
+            ("primary", self.primary),
+            ("checkpoints.best_by", self.checkpoints.best_by),
+        ]:
             if name not in metrics:
                 raise unknown("metric", name, metrics, where=f"task {self.name}, {what}")
         for clause in clauses(self.criteria):
             if clause.metric not in metrics:
-                raise unknown("metric", clause.metric, metrics, where=f"task {self.name}, {clause.name}")
+                raise unknown(
+                    "metric", clause.metric, metrics, where=f"task {self.name}, {clause.name}"
+                )
         fields = set(self.config.model_fields)
         for loss in self.losses:
             for key in filter(None, (loss.weight, loss.when)):
                 if key not in fields:
-                    raise unknown("config key", key, fields, where=f"task {self.name}, loss {loss.name}")
+                    raise unknown(
+                        "config key", key, fields, where=f"task {self.name}, loss {loss.name}"
+                    )
         for key in self.search:
             if key.split(".")[0] not in fields:
                 raise unknown("config key", key, fields, where=f"task {self.name}, search")
-        for kind, items in [("metric", self.metrics), ("variant", self.variants), ("loss", self.losses)]:
+        for kind, items in [
+            ("metric", self.metrics),
+            ("variant", self.variants),
+            ("loss", self.losses),
+        ]:
             names = [i.name for i in items]  # type: ignore[attr-defined]
             if len(set(names)) != len(names):
                 raise AssayError(f"task {self.name} declares a {kind} twice: {', '.join(names)}")
@@ -331,7 +344,7 @@ M = TypeVar("M")
 
 
 class Work(Protocol[Cfg, Data, M]):
-    """The six functions. A plain module satisfies it; `conform.py` in each task proves it to mypy."""
+    """The six functions. A plain module satisfies it; a task's `conform.py` proves it to mypy."""
 
     def data(self, cfg: Cfg, run: Run) -> Data:
         """Open, check, cache. Downloads nothing."""

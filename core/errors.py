@@ -21,7 +21,7 @@ class Exit(IntEnum):
 
 
 class AssayError(Exception):
-    """A mistake in what we were given: the message names the thing and the value, the hint says what next.
+    """A mistake in what we were given: the message names thing and value, the hint what next.
 
     Bugs are never wrapped in it; they keep their traceback.
     """

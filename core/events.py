@@ -1,4 +1,4 @@
-"""A run's own event file, `events.jsonl`: what the child says while it works, for everyone who watches."""
+"""A run's own event file, `events.jsonl`: what the child says while it works, for who watches."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Supervisor:
         return Ended(code, guard.cause)
 
     def _check_code(self, spec: RunSpec, identity: Identity) -> None:
-        """Turn a result into `failed: code moved` when the run loaded other code than its snapshot."""
+        """Make it `failed: code moved` when the run loaded other code than its snapshot."""
         if identity.git is None or identity.git.commit is None:
             return
         result = outcome.result(spec)
@@ -179,7 +179,9 @@ class Supervisor:
             return
         moved = git.moved(self.project, identity.git.commit, result["modules"])
         if moved:
-            outcome.overrule(spec, "failed", f"code moved while the run went on: {', '.join(moved)}")
+            outcome.overrule(
+                spec, "failed", f"code moved while the run went on: {', '.join(moved)}"
+            )
 
 
 class _Guard:
@@ -189,7 +191,9 @@ class _Guard:
         self.cause: str | None = None
         self._limits = spec.limits
         self._stop = spec.dir / control.STOP
-        self._memory = spec.limits.memory_mib or psutil.virtual_memory().total / 2**20 * MEMORY_SHARE
+        self._memory = (
+            spec.limits.memory_mib or psutil.virtual_memory().total / 2**20 * MEMORY_SHARE
+        )
         self._began = time.monotonic()
         self._asked: float | None = None
         self._next_memory = 0.0
@@ -256,4 +260,6 @@ def resume(project: Project, record: RunRecord) -> RunSpec:
         )
     spec = RunSpec.model_validate_json(file.read_text())
     (spec.dir / "result.json").unlink(missing_ok=True)
-    return spec.model_copy(update={"attempt": record.attempt + 1, "root": project.root, "dir": file.parent})
+    return spec.model_copy(
+        update={"attempt": record.attempt + 1, "root": project.root, "dir": file.parent}
+    )

@@ -103,7 +103,9 @@ def environment() -> Env:
     global _environment
     if _environment is None:
         names = sorted(
-            f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name != "assay"
+            f"{d.name}=={d.version}"
+            for d in importlib.metadata.distributions()
+            if d.name != "assay"
         )
         versions = dict(n.split("==", 1) for n in names)
         _environment = Env(

@@ -80,7 +80,6 @@ class _Cache:
         fresh.rename(self._path)
 
 
-
 def file_digest(path: Path) -> str:
     """sha256 of one file.
 

@@ -1,4 +1,4 @@
-"""Lock files that the kernel releases when their holder dies. POSIX `flock`, behind one function."""
+"""Lock files that the kernel releases when their holder dies. POSIX `flock` lives here alone."""
 
 from __future__ import annotations
 

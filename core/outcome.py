@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,18 @@ def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
     task = registry.resolve(spec.use)
     now = clock.stamp()
     budget = spec.budget
-    kept = {"task", "variant", "kind", "study", "trial", "parent", "attempt", "seed", "group", "comparable"}
+    kept = {
+        "task",
+        "variant",
+        "kind",
+        "study",
+        "trial",
+        "parent",
+        "attempt",
+        "seed",
+        "group",
+        "comparable",
+    }
     return spec.model_dump(mode="json", include=kept) | {
         "task_version": task.version,
         "config": spec.config,
@@ -83,7 +95,9 @@ def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, 
         "budget": {"used_s": found.get("used_s"), "used_steps": found.get("steps")},
         "steps": found.get("steps"),
         "nonfinite_steps": found.get("nonfinite_steps"),
-        "log_tail": [] if status == "finished" else logfile.last_lines(spec.dir / "log.txt", LOG_LINES),
+        "log_tail": []
+        if status == "finished"
+        else logfile.last_lines(spec.dir / "log.txt", LOG_LINES),
     }
 
 
@@ -109,7 +123,9 @@ def _measured(task: Task[Any], found: dict[str, Any]) -> dict[str, Any]:
         kept = metric.model_dump(include={"unit", "direction", "split", "timing"})
         return {"value": value, "step": found.get("judged_step"), **kept}
 
-    return {name: whole(task.metric(name), value) for name, value in found.get("metrics", {}).items()}
+    return {
+        name: whole(task.metric(name), value) for name, value in found.get("metrics", {}).items()
+    }
 
 
 KINDS = {".ckpt": "checkpoint", ".png": "image", ".csv": "table", ".gif": "image", ".npz": "data"}
@@ -119,7 +135,9 @@ def artifacts(folder: Path) -> list[dict[str, Any]]:
     """Files that the run leaves below checkpoints/ and images/, with their digests."""
     out = []
     for top in ("checkpoints", "images"):
-        for path in sorted(p for p in (folder / top).rglob("*") if p.is_file() and p.name[0] != "."):
+        for path in sorted(
+            p for p in (folder / top).rglob("*") if p.is_file() and p.name[0] != "."
+        ):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             out.append(
@@ -146,14 +164,17 @@ def adopt(project: Project, ledger: Ledger) -> list[str]:
         except (OSError, ValueError):
             continue
         fd = locks.take(folder / "alive")
-        if fd is None or _has_end(ledger, row["run"], spec.attempt):
+        if fd is None:  # another supervisor is at it
             continue
-        ledger.append("ended", spec.run, ended(spec, None, None))
-        adopted.append(spec.run)
+        try:
+            if not _has_end(ledger, spec.run):
+                ledger.append("ended", spec.run, ended(spec, None, None))
+                adopted.append(spec.run)
+        finally:
+            os.close(fd)
     return adopted
 
 
-def _has_end(ledger: Ledger, run: str, attempt: int) -> bool:
-    starts = [e for e in ledger.events(run) if e["e"] == "started"]
-    ends = [e for e in ledger.events(run) if e["e"] == "ended"]
-    return len(ends) >= len(starts)
+def _has_end(ledger: Ledger, run: str) -> bool:
+    kinds = [e["e"] for e in ledger.events(run)]
+    return kinds.count("ended") >= kinds.count("started")

@@ -45,7 +45,9 @@ def prepare(
     task, line = tasks.find(task_name), tasks.line(task_name)
     chosen = task.variant(variant or task.variants[0].name)
     stack = [Layer("registry.yaml", line.defaults), Layer(f"variant {chosen.name}", chosen.set)]
-    resolved = config.resolve(task, [*_site_only(task.config, stack[0]), stack[1], *layers, Layer("-o", overrides or {})])
+    resolved = config.resolve(
+        task, [*_site_only(task.config, stack[0]), stack[1], *layers, Layer("-o", overrides or {})]
+    )
     check_device(device)
     run = clock.ulid()
     return RunSpec(

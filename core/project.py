@@ -1,4 +1,4 @@
-"""Where things are: the checkout that assay works in. Cheap: reads two small files, starts no git."""
+"""Where things are: the checkout that assay works in. Reads two small files, starts no git."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def find(start: Path | None = None) -> Project:
     for folder in (here, *here.parents):
         if (folder / REGISTRY).is_file():
             git_dir = common_dir(folder)
-            return Project(folder, (git_dir or folder / ".") / ("assay" if git_dir else ".assay"), git_dir)
+            return Project(
+                folder, (git_dir or folder / ".") / ("assay" if git_dir else ".assay"), git_dir
+            )
     raise AssayError(
         f"no {REGISTRY} in {here} or above it",
         "Run assay inside a checkout that has one, or pass --project DIR",
@@ -48,7 +50,7 @@ def find(start: Path | None = None) -> Project:
 
 
 def common_dir(folder: Path) -> Path | None:
-    """The git folder shared by all worktrees of the repository around `folder`; None outside git."""
+    """The git folder that all worktrees of the repository share; None outside git."""
     for top in (folder, *folder.parents):
         dot = top / ".git"
         if dot.is_file():  # a linked worktree or a submodule: "gitdir: <path>"

@@ -1,4 +1,4 @@
-"""Which tasks there are: lines of registry.yaml, then entry points. Nothing is imported until asked."""
+"""Which tasks there are: lines of registry.yaml, then entry points; imported when asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Line:
     name: str
     use: str  # "module:attribute"
     origin: str  # registry.yaml, or the distribution that brings it
-    defaults: dict[str, Any] = field(default_factory=dict)  # paths and site settings of this checkout
+    defaults: dict[str, Any] = field(
+        default_factory=dict
+    )  # paths and site settings of this checkout
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,16 @@ def _file_lines(project: Project) -> list[Line]:
 
 
 def _line(name: str, given: Any) -> Line:
-    use, defaults = (given.get("use"), given.get("defaults")) if isinstance(given, dict) else (given, {})
+    use, defaults = (
+        (given.get("use"), given.get("defaults")) if isinstance(given, dict) else (given, {})
+    )
     extra = set(given) - {"use", "defaults"} if isinstance(given, dict) else set()
-    if not isinstance(use, str) or use.count(":") != 1 or extra or not isinstance(defaults or {}, dict):
+    if (
+        not isinstance(use, str)
+        or use.count(":") != 1
+        or extra
+        or not isinstance(defaults or {}, dict)
+    ):
         raise AssayError(
             f"{REGISTRY}, task '{name}': {given!r} is not module:attribute",
             "Write `name: tasks.name:task`, or {use: ..., defaults: {...}}",
@@ -106,7 +115,8 @@ def resolve(use: str) -> Task[Any]:
         last = traceback.extract_tb(error.__traceback__)[-1]
         first_line = (str(error).splitlines() or [""])[0]
         raise AssayError(
-            f"{use} does not import: {type(error).__name__}: {first_line} ({last.filename}:{last.lineno})",
+            f"{use} does not import: {type(error).__name__}: {first_line} "
+            f"({last.filename}:{last.lineno})",
             "Mend the plug-in or remove its line from the registry",
             code="broken_task",
         ) from error

@@ -141,7 +141,10 @@ class LiveRun:
     def resume(self) -> Mapping[str, Any] | None:
         """The last checkpoint of an interrupted run; later events are superseded."""
         last = self.checkpoints / "last.ckpt"
-        if not self._resuming or not last.exists():
+        if not self._resuming:
+            return None
+        if not last.exists():
+            self._events.event("resume", step=0)
             return None
         saved = checkpoint.load(last, self.device)
         mine = saved["run"]
@@ -209,7 +212,9 @@ class LiveRun:
             if (self.checkpoints / name).exists():
                 return self.checkpoints / name
         raise AssayError(
-            "training ended without a checkpoint", "Call run.checkpoint at the end of train", code="no_checkpoint"
+            "training ended without a checkpoint",
+            "Call run.checkpoint at the end of train",
+            code="no_checkpoint",
         )
 
 

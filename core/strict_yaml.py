@@ -16,14 +16,20 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, rule) for tag, rule in rules if not tag.endswith((":bool", ":int", ":float", ":timestamp"))]
+    first: [
+        (tag, rule)
+        for tag, rule in rules
+        if not tag.endswith((":bool", ":int", ":float", ":timestamp"))
+    ]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF")
 )
 _Loader.add_implicit_resolver(  # no octal 010 = 8, no base 60 12:30 = 750
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][\d_]*|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+    "tag:yaml.org,2002:int",
+    re.compile(r"^[-+]?(?:0|[1-9][\d_]*|0x[0-9a-fA-F]+)$"),
+    list("-+0123456789"),
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
@@ -53,12 +59,14 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def parse(text: str, where: str) -> Any:
     """The value of a YAML text; `where` names it in errors."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise AssayError(f"{where}{line}: {problem}", "Correct the file", code="bad_yaml") from error
+        raise AssayError(
+            f"{where}{line}: {problem}", "Correct the file", code="bad_yaml"
+        ) from error
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from core.run import LiveRun
 
 
 def call(
-    project: Project, task_name: str, tool: str, source: str, options: Mapping[str, Any], device: str
+    project: Project,
+    task_name: str,
+    tool: str,
+    source: str,
+    options: Mapping[str, Any],
+    device: str,
 ) -> Any:
     """What the tool returns. It gets the config, a Run in a fresh folder, and its own options.
 

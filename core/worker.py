@@ -63,7 +63,7 @@ def run_folder(folder: Path, line: Line | None = None) -> dict[str, Any]:
 
 
 def attempt(spec: RunSpec, line: Line | None) -> dict[str, Any]:
-    """The outcome of the work as JSON: status, metrics, what was used. Never raises a task's error."""
+    """The outcome as JSON: status, metrics, what was used. A task's error becomes a status."""
     _environment(spec)
     clock = _Clock()
     out: dict[str, Any] = {"attempt": spec.attempt, "metrics": {}, "absent": {}}
@@ -119,7 +119,9 @@ def sort_out(
     that is not finite stays a measured one, as the string that JSON can carry.
     """
     declared = [m.name for m in task.metrics]
-    given = {"nonfinite_steps": nonfinite_steps, **given} if "nonfinite_steps" in declared else given
+    given = (
+        {"nonfinite_steps": nonfinite_steps, **given} if "nonfinite_steps" in declared else given
+    )
     extra, missing = sorted(set(given) - set(declared)), sorted(set(declared) - set(given))
     if extra or missing:
         raise AssayError(
@@ -156,12 +158,14 @@ class _Clock:
 
 
 def _environment(spec: RunSpec) -> None:
-    """What must be set in the child: a forkserver's later children do not see the parent's changes."""
+    """Set what a forkserver's later children would not see if the parent set it."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(spec.threads)
     kind, _, index = spec.device.partition(":")
-    os.environ["CUDA_VISIBLE_DEVICES"] = index if kind == "cuda" and index else (
-        os.environ.get("CUDA_VISIBLE_DEVICES", "0") if kind == "cuda" else ""
+    os.environ["CUDA_VISIBLE_DEVICES"] = (
+        index
+        if kind == "cuda" and index
+        else (os.environ.get("CUDA_VISIBLE_DEVICES", "0") if kind == "cuda" else "")
     )
     os.chdir(spec.root)
 
@@ -174,10 +178,14 @@ def _start_torch(task: Task[Any], spec: RunSpec) -> None:
 
 
 def _failure(error: Exception, spec: RunSpec) -> dict[str, Any]:
-    """Status and place of an exception; the place is the deepest line outside installed packages."""
+    """Status and place of an exception: the deepest line outside core and installed packages."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "site-packages" not in f.filename and "/lib/python" not in f.filename]
-    own = [f for f in ours if not f.filename.startswith(str(Path(__file__).parent))] or ours or frames
+    ours = [
+        f for f in frames if "site-packages" not in f.filename and "/lib/python" not in f.filename
+    ]
+    own = (
+        [f for f in ours if not f.filename.startswith(str(Path(__file__).parent))] or ours or frames
+    )
     place = own[-1]
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     message = (str(error).splitlines() or [""])[0]
@@ -200,7 +208,9 @@ def _failure(error: Exception, spec: RunSpec) -> dict[str, Any]:
 
 
 def _used(spec: RunSpec, run: LiveRun | None, clock: _Clock) -> dict[str, Any]:
-    own, kids = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, kids = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return {
         "timing": clock.parts,
         "cpu_s": own.ru_utime + own.ru_stime + kids.ru_utime + kids.ru_stime,
@@ -259,6 +269,7 @@ def remember() -> None:
 
 
 remember()
+
 
 class _Orphan:
     """The line of a run without a pipe: SIGTERM cancels, and the end of stdin is our end."""

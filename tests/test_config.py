@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core import config, strict_yaml
 from core.config import Layer
@@ -18,7 +18,7 @@ class Inner(BaseModel):
 class Config(TaskConfig):
     lr: float = 0.1
     name: str = "a"
-    sizes: list[int] = [1, 2]
+    sizes: list[int] = Field([1, 2])
     inner: Inner = Inner()
     folder: Path | None = None
     loaders: int = site(1)
@@ -37,7 +37,9 @@ task = Task[Config](
 
 
 def test_later_layers_win_and_origins_say_so() -> None:
-    got = config.resolve(task, [Layer("study", {"lr": 0.2, "inner": {"depth": 3}}), Layer("-o", {"lr": 0.3})])
+    got = config.resolve(
+        task, [Layer("study", {"lr": 0.2, "inner": {"depth": 3}}), Layer("-o", {"lr": 0.3})]
+    )
     assert got.config == Config(lr=0.3, inner=Inner(depth=3))
     assert got.origins == {
         "lr": "-o",
@@ -61,7 +63,9 @@ def test_lists_replace() -> None:
 
 
 def test_an_unknown_key_names_the_closest() -> None:
-    with pytest.raises(AssayError, match=r"no config key 'nmae' in demo \(-o\)\. Did you mean 'name'\?"):
+    with pytest.raises(
+        AssayError, match=r"no config key 'nmae' in demo \(-o\)\. Did you mean 'name'\?"
+    ):
         config.resolve(task, [Layer("-o", {"nmae": "b"})])
 
 
@@ -86,9 +90,22 @@ def test_override_items_are_yaml() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-4", 1e-4), ("1.5E3", 1500.0), ("on", "on"), ("no", "no"), ("true", True), ("07", "07"), ("-3", -3),
-     ("2026-11-21", "2026-11-21"), (".5", 0.5), ("1_000", 1000), ("e5", "e5"), ("~", None), ("12:30", "12:30")],
-)  # fmt: skip
+    [
+        ("1e-4", 1e-4),
+        ("1.5E3", 1500.0),
+        (".5", 0.5),
+        ("-3", -3),
+        ("1_000", 1000),
+        ("true", True),
+        ("~", None),
+        ("on", "on"),
+        ("no", "no"),
+        ("07", "07"),
+        ("12:30", "12:30"),
+        ("2026-11-21", "2026-11-21"),
+        ("e5", "e5"),
+    ],
+)
 def test_yaml_scalars(text: str, value: object) -> None:
     assert strict_yaml.parse(text, "x") == value
 

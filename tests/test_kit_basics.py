@@ -65,7 +65,10 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path) -> None:
 
 
 def test_derived_seeds_depend_on_every_part() -> None:
-    seen = {seed.derive(*parts) for parts in [(0, "a", 1), (0, "a", 2), (1, "a", 1), (0, "b", 1), (0, "a1")]}
+    seen = {
+        seed.derive(*parts)
+        for parts in [(0, "a", 1), (0, "a", 2), (1, "a", 1), (0, "b", 1), (0, "a1")]
+    }
     assert len(seen) == 5
     assert all(0 <= s < 2**63 for s in seen)
     assert seed.derive(0, "a", 1) == seed.derive(0, "a", 1)
@@ -92,4 +95,8 @@ def test_weigh_refuses_terms_that_do_not_match(
 
 
 def test_budget_names_its_kind() -> None:
-    assert [Budget().kind, Budget(seconds=3).kind, Budget(steps=3).kind] == ["config", "seconds", "steps"]
+    assert [Budget().kind, Budget(seconds=3).kind, Budget(steps=3).kind] == [
+        "config",
+        "seconds",
+        "steps",
+    ]

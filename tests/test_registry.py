@@ -36,7 +36,9 @@ def test_a_broken_registry_is_one_clear_line(project: Project, text: str, messag
 
 def test_an_import_error_names_the_place_in_the_plugin(project: Project) -> None:
     (project.root / "brokentask.py").write_text("x = 1\nimport nothing_of_that_name\n")
-    (project.root / "registry.yaml").write_text("tasks: {bad: brokentask:task, toy: toytask:task}\n")
+    (project.root / "registry.yaml").write_text(
+        "tasks: {bad: brokentask:task, toy: toytask:task}\n"
+    )
     found = registry.load(project)
     with pytest.raises(AssayError, match=r"ModuleNotFoundError.*brokentask\.py:2"):
         found.find("bad")

@@ -45,8 +45,16 @@ def test_log_keeps_numpy_scalars_and_marks_what_is_not_finite(project: Project) 
     run = live(project)
     run.log({"a": 1.5, "b": 2}, 1)
     run.log({"a": np.float32(2.5), "b": float("nan")}, 2)
-    assert events.series(run.dir / events.NAME) == {"a": [(1, 1.5), (2, 2.5)], "b": [(1, 2), (2, None)]}
-    assert events.summary(run.dir / events.NAME)["b"] == {"rows": 2, "last": None, "min": 2, "max": 2}
+    assert events.series(run.dir / events.NAME) == {
+        "a": [(1, 1.5), (2, 2.5)],
+        "b": [(1, 2), (2, None)],
+    }
+    assert events.summary(run.dir / events.NAME)["b"] == {
+        "rows": 2,
+        "last": None,
+        "min": 2,
+        "max": 2,
+    }
 
 
 def test_a_torn_event_is_skipped_and_the_next_attempt_starts_a_fresh_line(project: Project) -> None:
@@ -122,24 +130,26 @@ def test_epochs_need_a_task_that_counts_them(project: Project) -> None:
 def test_cancel_saves_the_state_and_raises(project: Project) -> None:
     word = Word()
     run = live(project, word)
-    seen = []
+    walk = loop.steps(10, run, {"n": {"at": 4}})
+    assert [next(walk) for _ in range(4)] == [1, 2, 3, 4]
+    word.cancelled.set()
     with pytest.raises(Cancelled):
-        for step in loop.steps(10, run, {"n": {"at": 4}}):
-            seen.append(step)
-            if step == 4:
-                word.cancelled.set()
-    assert seen == [1, 2, 3, 4]
+        next(walk)
     assert json.loads((run.checkpoints / "last.ckpt").read_text())["step"] == 4
 
 
-def test_resume_continues_after_the_checkpoint_and_supersedes_later_events(project: Project) -> None:
+def test_resume_continues_after_the_checkpoint_and_supersedes_later_events(
+    project: Project,
+) -> None:
     first = live(project)
     for step in (1, 2, 3):
         first.log({"a": float(step)}, step)
         if step == 2:
             first.checkpoint({"line": {"a": 5.0}}, 2)
     state = {"line": {"a": 0.0}}
-    again = LiveRun(spec_of(project).model_copy(update={"attempt": 2, "dir": first.dir}), toytask.task)
+    again = LiveRun(
+        spec_of(project).model_copy(update={"attempt": 2, "dir": first.dir}), toytask.task
+    )
     assert next(iter(loop.steps(5, again, state))) == 3
     assert state == {"line": {"a": 5.0}}
     again.log({"a": 30.0}, 3)

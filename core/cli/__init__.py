@@ -1,4 +1,4 @@
-"""The `assay` command. This module stays empty of imports: forked runs load it with the main module."""
+"""The `assay` command. No imports here: forked runs load this file with the main module."""
 
 
 def main() -> None:

@@ -40,7 +40,9 @@ def command(app: typer.Typer, name: str | None = None, **kwargs: Any) -> Callabl
 
         option = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
         given = inspect.signature(function, eval_str=True)
-        extra = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+        extra = inspect.Parameter(
+            "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option
+        )
         run.__signature__ = given.replace(  # type: ignore[attr-defined]
             parameters=[*given.parameters.values(), extra], return_annotation=None
         )
@@ -52,13 +54,15 @@ def command(app: typer.Typer, name: str | None = None, **kwargs: Any) -> Callabl
 
 
 def answer(function: Callable[[], Answer], as_json: bool) -> int:
-    """Call, print, and give the exit code. Only an AssayError becomes one line; a bug keeps its traceback."""
+    """Call, print, give the exit code. An AssayError is one line; a bug keeps its traceback."""
     try:
         got = function()
     except AssayError as error:
         got = Answer(None, exit=error.exit_code, error=error)
     except KeyboardInterrupt:
-        got = Answer(None, exit=Exit.INTERRUPTED, error=AssayError("interrupted", code="interrupted"))
+        got = Answer(
+            None, exit=Exit.INTERRUPTED, error=AssayError("interrupted", code="interrupted")
+        )
     if got.text:
         say(got.text, sys.stderr if as_json else sys.stdout)
     if got.error and not as_json:

@@ -1,4 +1,4 @@
-"""All commands in one place; each file registers its own. Heavy imports stay inside the functions."""
+"""All commands in one place; each file registers its own and imports heavy things inside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _options(
 ) -> None:
     if project is not None:
         if not project.is_dir():
-            typer.echo(f"assay: no folder {project}. Pass the checkout's folder to --project", err=True)
+            typer.echo(
+                f"assay: no folder {project}. Pass the checkout's folder to --project", err=True
+            )
             raise typer.Exit(2)
         os.chdir(project)
 

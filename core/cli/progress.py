@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar with its ETA on a terminal, plain lines elsewhere."""
+"""What a person sees of a run: a bar with its ETA on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -39,22 +39,31 @@ class Progress:
             share = event["done"] / max(event["total"], 1)
             spent = time.monotonic() - self._phase_began
             left = spent / share - spent if share else 0.0
-            self._draw(f"{_bar(share)} {event['done']}/{event['total']}  {_duration(left)} left", share)
+            self._draw(
+                f"{_bar(share)} {event['done']}/{event['total']}  {_duration(left)} left", share
+            )
 
     def end(self, text: str) -> None:
         """A run ended; its line stays."""
         self._clear()
-        print(f"{self._head()}{text}  {_duration(time.monotonic() - self._phase_began)}", file=sys.stderr)
+        print(
+            f"{self._head()}{text}  {_duration(time.monotonic() - self._phase_began)}",
+            file=sys.stderr,
+        )
 
     def _head(self) -> str:
         count = f"[{self._number}/{self._total}] " if self._total > 1 else ""
         return f"{count}{self._title}  "
 
     def _draw(self, text: str, share: float = 1.0) -> None:
-        best = "  ".join(f"{k} {v:.4g}" for k, v in list(self._metrics.items())[:2] if v is not None)
+        best = "  ".join(
+            f"{k} {v:.4g}" for k, v in list(self._metrics.items())[:2] if v is not None
+        )
         if self._tty:
             width = _columns()
-            print(f"\r\x1b[K{f'{self._head()}{text}  {best}'[: width - 1]}", end="", file=sys.stderr)
+            print(
+                f"\r\x1b[K{f'{self._head()}{text}  {best}'[: width - 1]}", end="", file=sys.stderr
+            )
             sys.stderr.flush()
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + QUIET_S
@@ -80,4 +89,8 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return (
+        f"{whole // 60}m{whole % 60:02d}s"
+        if whole < 3600
+        else f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    )

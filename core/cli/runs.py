@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from core.ledger.record import RunRecord
     from core.spec import RunSpec
 
-Set = Annotated[list[str] | None, typer.Option("-o", "--set", help="Config value, key=value; repeat.")]
+Set = Annotated[
+    list[str] | None, typer.Option("-o", "--set", help="Config value, key=value; repeat.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:<n>.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of a run; default: all cores.")]
 
@@ -24,21 +26,28 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def run(
         task: str,
-        variant: Annotated[str | None, typer.Option("--variant", "-v", help="A declared variant.")] = None,
+        variant: Annotated[
+            str | None, typer.Option("--variant", "-v", help="A declared variant.")
+        ] = None,
         set_: Set = None,
         seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
         seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
         steps: Annotated[int | None, typer.Option(help="Training budget in steps.")] = None,
         epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
-        total: Annotated[float | None, typer.Option(help="Wall-clock limit of the run, seconds.")] = None,
+        total: Annotated[
+            float | None, typer.Option(help="Wall-clock limit of the run, seconds.")
+        ] = None,
         memory: Annotated[float | None, typer.Option(help="Memory limit, MiB.")] = None,
         device: Device = "cpu",
         threads: Threads = None,
         start_from: Annotated[
-            str | None, typer.Option(help="<run>:best or <run>:last: evaluate that checkpoint only.")
+            str | None,
+            typer.Option(help="<run>:best or <run>:last: evaluate that checkpoint only."),
         ] = None,
         tiny: Annotated[bool, typer.Option("--tiny", help="The task's own quick config.")] = False,
-        here: Annotated[bool, typer.Option("--here", help="In this process, for a debugger.")] = False,
+        here: Annotated[
+            bool, typer.Option("--here", help="In this process, for a debugger.")
+        ] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
     ) -> Answer:
         """Run a task once: train, evaluate, record, judge."""
@@ -62,7 +71,9 @@ def register(app: typer.Typer) -> None:
             start_from=_start(here_is, start_from),
         )
         if dry_run:
-            return Answer(spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}")
+            return Answer(
+                spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}"
+            )
         return _execute(here_is, spec, inline=here)
 
     @command(app)
@@ -91,7 +102,9 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def wait(
         ref: Annotated[str, typer.Argument(help="A run or study.")],
-        timeout: Annotated[float | None, typer.Option(help="Give up after this many seconds.")] = None,
+        timeout: Annotated[
+            float | None, typer.Option(help="Give up after this many seconds.")
+        ] = None,
     ) -> Answer:
         """Wait until a run or study has ended, and answer with its records."""
         from core import control, project
@@ -106,14 +119,18 @@ def register(app: typer.Typer) -> None:
     def do_(
         task: str,
         tool: Annotated[str, typer.Argument(help="A tool that the task declares.")],
-        run: Annotated[str, typer.Option("--run", help="Use the config and checkpoint of this run.")] = "",
+        run: Annotated[
+            str, typer.Option("--run", help="Use the config and checkpoint of this run.")
+        ] = "",
         set_: Set = None,
         device: Device = "cpu",
     ) -> Answer:
         """Call a tool of a task, with its own options as -o key=value."""
         from core import config, project, tools
 
-        out = tools.call(project.find(), task, tool, run, config.parse_overrides(set_ or []), device)
+        out = tools.call(
+            project.find(), task, tool, run, config.parse_overrides(set_ or []), device
+        )
         return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
 
 
@@ -154,7 +171,7 @@ def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
 
 
 def told(project: Any, record: RunRecord, *, interrupted: bool = False) -> Answer:
-    """A run's record as an answer: exit 0 when it finished, 5 when not, 130 when somebody stopped it."""
+    """A run's record as an answer: exit 0 finished, 5 not finished, 130 stopped by somebody."""
     from core.cli.records import describe
     from core.errors import AssayError, Exit
 

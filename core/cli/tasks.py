@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
     """Add this file's commands."""
 
     @command(app)
-    def tasks(name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None) -> Answer:
+    def tasks(
+        name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    ) -> Answer:
         """List the tasks, or show one task's data sheet."""
         from core import datasheet, project, registry
 
@@ -26,9 +28,15 @@ def register(app: typer.Typer) -> None:
     @command(app, "config")
     def config_(
         task: str,
-        variant: Annotated[str | None, typer.Option("--variant", "-v", help="A declared variant.")] = None,
-        study: Annotated[Path | None, typer.Option("--study", "-s", help="Study file to apply.")] = None,
-        set_: Annotated[list[str] | None, typer.Option("-o", "--set", help="key=value; repeat.")] = None,
+        variant: Annotated[
+            str | None, typer.Option("--variant", "-v", help="A declared variant.")
+        ] = None,
+        study: Annotated[
+            Path | None, typer.Option("--study", "-s", help="Study file to apply.")
+        ] = None,
+        set_: Annotated[
+            list[str] | None, typer.Option("-o", "--set", help="key=value; repeat.")
+        ] = None,
     ) -> Answer:
         """Print the resolved config and where each value came from."""
         from core import config, plan, project, strict_yaml
@@ -37,7 +45,11 @@ def register(app: typer.Typer) -> None:
         if study:
             layers = [config.Layer(str(study), strict_yaml.read(study).get("config") or {})]
         spec = plan.prepare(
-            project.find(), task, variant=variant, layers=layers, overrides=config.parse_overrides(set_ or [])
+            project.find(),
+            task,
+            variant=variant,
+            layers=layers,
+            overrides=config.parse_overrides(set_ or []),
         )
         flat = dict(config.flatten(spec.config, spec.origins))
         rows = [f"{key:28} {flat[key]!s:20} {origin}" for key, origin in spec.origins.items()]
@@ -53,7 +65,9 @@ def register(app: typer.Typer) -> None:
 
         files = scaffold.new(project.find(), name, dry_run=dry_run)
         verb = "would write" if dry_run else "wrote"
-        return Answer(files, "\n".join([*(f"{verb} {f}" for f in files), f"next: assay run {name} --tiny"]))
+        return Answer(
+            files, "\n".join([*(f"{verb} {f}" for f in files), f"next: assay run {name} --tiny"])
+        )
 
     @command(app)
     def doctor() -> Answer:

@@ -18,8 +18,8 @@ FORMAT = 1
 def save(path: Path, state: Mapping[str, Any], step: int, extra: Mapping[str, Any]) -> None:
     """Write `{format, step, state, rng, **extra}` to `path`: temporary name, fsync, rename.
 
-    `state` maps names to objects with a `state_dict`, tensors, or plain JSON values. Where torch was
-    never imported the file is JSON, else torch's own format, loadable with `weights_only`.
+    `state` maps names to objects with a `state_dict`, tensors, or plain JSON values. Where torch
+    was never imported the file is JSON, else torch's own format, loadable with `weights_only`.
     """
     packed = {k: v.state_dict() if hasattr(v, "state_dict") else v for k, v in state.items()}
     content = {"format": FORMAT, "step": step, "state": packed, "rng": _rng(), **extra}

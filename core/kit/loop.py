@@ -74,7 +74,7 @@ def weigh(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
 
 
 def finite(loss: Tensor, step: int, run: Run) -> bool:
-    """Whether the loss may be stepped on; a non-finite one is counted, three in a row end the run."""
+    """Whether the loss may be stepped on; the run counts non-finite ones, three in a row end it."""
     good = bool(loss.detach().isfinite())
     run.loss_seen(good, step)
     return good

@@ -17,7 +17,7 @@ def everything(seed: int) -> None:
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed that depends on all parts and on nothing else, e.g. `derive(seed, "batch", step)`.
+    """A 63-bit seed that depends on all parts and nothing else: `derive(seed, "batch", step)`.
 
     Hashed, so that neighbouring seeds and steps give unrelated streams.
     """
