@@ -74,6 +74,7 @@ class LiveRun:
         self._line = line
         self._locks = spec.locks
         self._metric = task.metric(task.checkpoints.best_by)
+        self._torch = task.framework == "torch"
         self._keep_all = task.checkpoints.keep == "all"
         self._best: float | None = None
         self._resuming = spec.attempt > 1
@@ -124,7 +125,8 @@ class LiveRun:
             "best_step": self.best_step,
         }
         last = self.checkpoints / "last.ckpt"
-        checkpoint.save(last, state, step, {"run": mine, "metrics": dict(metrics or {})})
+        kept = {"run": mine, "metrics": dict(metrics or {})}
+        checkpoint.save(last, state, step, kept, torch=self._torch)
         if improved:
             _link(last, self.checkpoints / "best.ckpt")
         if self._keep_all:

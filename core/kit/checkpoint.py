@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,29 @@ from core.errors import AssayError
 FORMAT = 1
 
 
-def save(path: Path, state: Mapping[str, Any], step: int, extra: Mapping[str, Any]) -> None:
+def save(
+    path: Path,
+    state: Mapping[str, Any],
+    step: int,
+    extra: Mapping[str, Any],
+    *,
+    torch: bool = True,
+) -> None:
     """Write `{format, step, state, rng, **extra}` to `path`: temporary name, fsync, rename.
 
-    `state` maps names to objects with a `state_dict`, tensors, or plain JSON values. Where torch
-    was never imported the file is JSON, else torch's own format, loadable with `weights_only`.
+    `state` maps names to objects with a `state_dict`, tensors, or plain JSON values. The file is in
+    torch's own format, loadable with `weights_only`; without `torch` it is JSON.
     """
     packed = {k: v.state_dict() if hasattr(v, "state_dict") else v for k, v in state.items()}
-    content = {"format": FORMAT, "step": step, "state": packed, "rng": _rng(), **extra}
+    content = {"format": FORMAT, "step": step, "state": packed, "rng": _rng(torch), **extra}
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("wb") as file:
-            if "torch" in sys.modules:
-                import torch
+            if torch:
+                import torch as pytorch
 
-                torch.save(content, file)
+                pytorch.save(content, file)
             else:
                 file.write(json.dumps(content).encode())
             file.flush()
@@ -82,16 +88,16 @@ def restore(state: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     _restore_rng(saved["rng"])
 
 
-def _rng() -> dict[str, Any]:
+def _rng(torch: bool) -> dict[str, Any]:
     """States of the global generators that a task may have used."""
     kind, words, gauss = random.getstate()
     states: dict[str, Any] = {"python": [kind, list(words), gauss]}
-    if "torch" in sys.modules:
-        import torch
+    if torch:
+        import torch as pytorch
 
-        states["torch"] = torch.get_rng_state()
-        if torch.cuda.is_initialized():
-            states["cuda"] = torch.cuda.get_rng_state()
+        states["torch"] = pytorch.get_rng_state()
+        if pytorch.cuda.is_initialized():
+            states["cuda"] = pytorch.cuda.get_rng_state()
     return states
 
 
