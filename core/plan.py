@@ -9,7 +9,7 @@ from typing import Any
 
 from core import clock, config, registry
 from core.config import Layer
-from core.contract import Budget
+from core.contract import Budget, Variant
 from core.errors import AssayError
 from core.project import Project
 from core.spec import Kind, Limits, RunSpec
@@ -19,7 +19,7 @@ def prepare(
     project: Project,
     task_name: str,
     *,
-    variant: str | None = None,
+    variant: str | Variant | None = None,
     layers: Sequence[Layer] = (),
     overrides: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -36,14 +36,17 @@ def prepare(
     """A run, decided and validated.
 
     Layers apply in this order: the task's defaults, the checkout's registry line, the variant,
-    `layers` (a study's config, then a trial's parameters), `overrides` (`-o`).
+    `layers` (a study's config, then a trial's parameters), `overrides` (`-o`). A `Variant` that the
+    task does not declare is a study's own.
 
     Raises:
         AssayError: an unknown task, variant or key, a refused value, or a device that is not there.
     """
     tasks = registry.load(project)
     task, line = tasks.find(task_name), tasks.line(task_name)
-    chosen = task.variant(variant or task.variants[0].name)
+    chosen = variant or task.variants[0]
+    if isinstance(chosen, str):
+        chosen = task.variant(chosen)
     stack = [Layer("registry.yaml", line.defaults), Layer(f"variant {chosen.name}", chosen.set)]
     resolved = config.resolve(
         task, [*_site_only(task.config, stack[0]), stack[1], *layers, Layer("-o", overrides or {})]
