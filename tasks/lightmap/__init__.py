@@ -1,0 +1,184 @@
+"""Time-of-day relighting of a fixed view: 24 images of one camera become a small network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.contract import (
+    AnyOf,
+    Checkpoints,
+    Criterion,
+    Loss,
+    Metric,
+    Model,
+    Space,
+    Task,
+    Variant,
+)
+from tasks.lightmap.config import LightmapConfig
+
+STREET = Path(__file__).parent / "street"
+
+
+def inputs(cfg: LightmapConfig) -> Mapping[str, Path]:
+    """The folder of images; the synthetic city is made from the config alone."""
+    if cfg.data_dir is None and cfg.data == "city":
+        return {}
+    return {"images": cfg.data_dir or STREET}
+
+
+task = Task[LightmapConfig](
+    name="lightmap",
+    title="Time-of-day lightmaps from a small coordinate MLP",
+    version=1,
+    config=LightmapConfig,
+    work="tasks.lightmap.work",
+    inputs=inputs,
+    models=(
+        Model(
+            name="DeltaMLP",
+            make="tasks.lightmap.model:build",
+            doc="26-[64]x6-3 MLP from position and time to colour change: 22,723 parameters",
+        ),
+        Model(
+            name="BaselineEncoder",
+            make="tasks.lightmap.model:BaselineEncoder",
+            doc="three 3x3 convolutions over the baseline image: 19,392 parameters at 32 channels",
+        ),
+    ),
+    losses=(
+        Loss(name="l2", weight="w_l2", formula="mean (x̂ - x)²", source="seed 003, 3.1"),
+        Loss(
+            name="ssim",
+            weight="loss_ssim_w",
+            when="patch_size",
+            formula="1 - SSIM(x̂, x) on patches",
+            source="Wang et al. 2004",
+        ),
+        Loss(
+            name="lpips",
+            weight="loss_lpips_w",
+            when="lpips_freq",
+            formula="LPIPS(x̂, x) on patches, every lpips_freq steps",
+            source="Zhang et al. 2018",
+        ),
+    ),
+    metrics=(
+        Metric(
+            name="psnr", unit="dB", direction="max", doc="mean over val_hours, frames capped at 60"
+        ),
+        Metric(
+            name="psnr_of_mean", unit="dB", direction="max", doc="PSNR of the mean squared error"
+        ),
+        Metric(
+            name="ssim", unit="1", direction="max", doc="mean over val_hours, gaussian window 11"
+        ),
+        Metric(name="lpips", unit="1", direction="min", doc="mean over val_hours, AlexNet v0.1"),
+        Metric(
+            name="held_psnr", unit="dB", direction="max", doc="psnr of hours held out of training"
+        ),
+        Metric(
+            name="held_ssim", unit="1", direction="max", doc="ssim of hours held out of training"
+        ),
+        Metric(
+            name="held_lpips", unit="1", direction="min", doc="lpips of hours held out of training"
+        ),
+        Metric(
+            name="interp_psnr", unit="dB", direction="max", doc="psnr of times between the hours"
+        ),
+        Metric(
+            name="interp_ssim", unit="1", direction="max", doc="ssim of times between the hours"
+        ),
+        Metric(
+            name="interp_lpips", unit="1", direction="min", doc="lpips of times between the hours"
+        ),
+        Metric(
+            name="gpu_1080p_ms",
+            unit="ms",
+            direction="min",
+            doc="one 1920x1080 frame on the GPU, forward only, median of 50",
+            timing=True,
+        ),
+        Metric(
+            name="nonfinite_steps", unit="1", direction="min", doc="steps without a usable loss"
+        ),
+        Metric(
+            name="loss_rise",
+            unit="1",
+            direction="min",
+            doc="mean loss of the last epoch over the lowest of any epoch",
+        ),
+        Metric(
+            name="lr_left",
+            unit="1",
+            direction="min",
+            doc="learning rate of the last step over that of the first",
+        ),
+    ),
+    primary="ssim",
+    criteria=(
+        AnyOf(
+            name="perceptual gain",
+            of=(
+                Criterion(name="ssim gained", metric="ssim", gain=0.02),
+                Criterion(name="lpips gained", metric="lpips", gain=0.02),
+            ),
+        ),
+        Criterion(name="psnr kept", metric="psnr", gain=-0.3),
+        Criterion(name="real time", metric="gpu_1080p_ms", below=60.0, needs="cuda"),
+        Criterion(name="no NaN", metric="nonfinite_steps", at_most=0),
+        Criterion(name="loss stable", metric="loss_rise", at_most=1.05),
+        Criterion(name="schedule worked", metric="lr_left", below=1.0),
+    ),
+    variants=(
+        Variant(name="baseline", why="pixel MSE, no context: seed 003, 8"),
+        Variant(
+            name="encoder",
+            set={"use_baseline_encoder": True},
+            why="what the baseline image shows around a pixel: seed 003, 3.2",
+        ),
+        Variant(
+            name="patch_ssim",
+            set={"patch_size": 16, "loss_ssim_w": 0.2},
+            why="optimise the metric itself on patches: seed 003, 3.1",
+        ),
+        Variant(
+            name="hybrid",
+            set={"use_baseline_encoder": True, "patch_size": 16, "loss_ssim_w": 0.2},
+            why="both: seed 003, 5 C",
+        ),
+        Variant(
+            name="blend",
+            set={"blend": "linear"},
+            why="no network, all frames kept: the line to beat between the hours (interp_*)",
+        ),
+        Variant(
+            name="blend_residual",
+            set={"blend": "linear", "blend_base": True},
+            why="the network corrects only what the blend gets wrong",
+        ),
+    ),
+    search={
+        "patch_size": Space(choices=(16, 32)),
+        "loss_ssim_w": Space(choices=(0.1, 0.2, 0.5)),
+        "be_channels": Space(choices=(16, 32)),
+        "be_downsample": Space(choices=(1, 2)),
+    },
+    checkpoints=Checkpoints(best_by="ssim"),
+    tiny={
+        "data": "city",
+        "city_size": "48x40",
+        "hidden": 16,
+        "layers": 3,
+        "epochs": 2,
+        "samples_per_epoch": 8192,
+        "batch_size": 1024,
+    },
+    tools={
+        "infer": "tasks.lightmap.tools:infer",
+        "batch_infer": "tasks.lightmap.tools:batch_infer",
+        "synth": "tasks.lightmap.tools:synth_city",
+    },
+    evaluator=("tasks.lightmap.work", "tasks.lightmap.metrics", "core.kit.image"),
+)

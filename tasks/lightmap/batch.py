@@ -1,0 +1,87 @@
+"""Training samples: a function of seed and step alone, so that a resumed run sees the same ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.kit import seed as seeds
+from tasks.lightmap.blend import Base, colours, pick
+from tasks.lightmap.config import LightmapConfig
+
+
+class Batch(NamedTuple):
+    """N pixels. The first `patches` * side * side of them are whole patches, row by row."""
+
+    xy: Tensor  # N 2
+    t: Tensor  # N
+    target: Tensor  # N 3
+    base: Tensor  # N 3
+    gain: Tensor  # N 1, factor on the network's output
+    patches: int
+    side: int
+
+    def images(self, colour: Tensor) -> Tensor:
+        """The patches among N colours, as B 3 P P."""
+        pixels = colour[: self.patches * self.side**2]
+        return pixels.view(self.patches, self.side, self.side, 3).permute(0, 3, 1, 2)
+
+
+def sample(cfg: LightmapConfig, base: Base, seed: int, step: int) -> Batch:
+    """Draw the batch of a step: pixels uniform over (hour, y, x), or patches with uniform corners."""
+    random = torch.Generator().manual_seed(seeds.derive(seed, "batch", step))
+    patches = _patch_count(cfg)
+    singles = cfg.batch_size if not patches else int(cfg.batch_size * cfg.patch_mix)
+    parts = []
+    if patches:
+        parts.append(_patches(patches, cfg.patch_size, base, random))
+    if singles:
+        parts.append(_pixels(singles, base, random))
+    hour, y, x = (
+        torch.cat(column).to(base.day.frames.device) for column in zip(*parts, strict=True)
+    )
+    return _at(base, hour, y, x, patches, cfg.patch_size)
+
+
+def _patch_count(cfg: LightmapConfig) -> int:
+    if not cfg.patch_size:
+        return 0
+    return max(1, int(cfg.batch_size * (1 - cfg.patch_mix)) // cfg.patch_size**2)
+
+
+def _pixels(n: int, base: Base, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices (hour, y, x) of n independent pixels."""
+    height, width = base.day.height, base.day.width
+    flat = torch.randint(len(base.known) * height * width, (n,), generator=random)
+    return flat // (height * width), flat // width % height, flat % width
+
+
+def _patches(
+    n: int, side: int, base: Base, random: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices (hour, y, x) of all pixels of n square patches."""
+    hour = torch.randint(len(base.known), (n, 1, 1), generator=random)
+    top = torch.randint(base.day.height - side + 1, (n, 1, 1), generator=random)
+    left = torch.randint(base.day.width - side + 1, (n, 1, 1), generator=random)
+    along = torch.arange(side)
+    whole = torch.broadcast_tensors(hour, top + along[:, None], left + along)  # n side side
+    hour, y, x = (index.flatten() for index in whole)
+    return hour, y, x
+
+
+def _at(base: Base, hour: Tensor, y: Tensor, x: Tensor, patches: int, side: int) -> Batch:
+    """Everything the network and the losses need at the pixels."""
+    day = base.day
+    under, gain = base.pixels(hour, y, x)
+    frame = pick([day.hours.index(h) for h in base.known], hour)
+    return Batch(
+        xy=torch.stack([(x + 0.5) / day.width * 2 - 1, (y + 0.5) / day.height * 2 - 1], dim=1),
+        t=pick([float(h) for h in base.known], hour),
+        target=colours(day, frame, y, x),
+        base=under,
+        gain=gain,
+        patches=patches,
+        side=side,
+    )

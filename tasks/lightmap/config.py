@@ -1,0 +1,142 @@
+"""Every setting of the task; the defaults are the baseline. Names and values are those of seed 003."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from core.contract import TaskConfig
+
+Hour = Annotated[int, Field(ge=0, le=23)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Size = Annotated[str, Field(pattern=r"^([1-9]\d*x[1-9]\d*)?$")]
+
+SSIM_WINDOW = 11  # the metric's and the loss's window: smaller patches have no SSIM
+
+
+class LightmapConfig(TaskConfig):
+    """What a lightmap run can be told."""
+
+    # data
+    data_dir: Path | None = Field(
+        None, description="Folder with tod_0.png .. tod_23.png; empty: the bundled `data`"
+    )
+    data: Literal["street", "city"] = Field(
+        "street", description="Without data_dir: the path-traced street, or a quick synthetic city"
+    )
+    resize: Size = Field("", description="WxH: resize all frames (area mean); empty: as they are")
+    allow_missing: bool = Field(False, description="Train on the hours that are there")
+    alpha_background: tuple[Byte, Byte, Byte] | None = Field(
+        None, description="R,G,B laid under transparent pixels; empty: they are an error"
+    )
+    city_size: Size = Field("128x96", description="WxH of the synthetic city")
+    city_seed: int = Field(0, ge=0, description="Which city")
+
+    # network
+    hidden: int = Field(64, ge=1, le=1024, description="Width of the MLP")
+    layers: int = Field(6, ge=1, le=16, description="Hidden layers of the MLP")
+    time_harmonics: int = Field(4, ge=1, le=12, description="Fourier pairs of the 24 h cycle")
+    xy_harmonics: int = Field(4, ge=1, le=12, description="Octaves of the position encoding")
+    xy_include_input: bool = Field(True, description="Position itself beside its harmonics")
+    residual_mode: bool = Field(True, description="Learn the change from the baseline image")
+    baseline_time: Hour = Field(12, description="Hour of the baseline image")
+    use_baseline_encoder: bool = Field(False, description="Features of the baseline image by a CNN")
+    be_channels: int = Field(32, ge=1, le=256, description="Encoder: channels")
+    be_downsample: Literal[1, 2] = Field(1, description="Encoder: stride of its second layer")
+    be_input: Literal["concat", "replace"] = Field(
+        "concat", description="Encoder: features beside the position encoding, or instead of it"
+    )
+    blend: Literal["none", "linear", "smoothstep"] = Field(
+        "none", description="Mix the two nearest known hours; without blend_base no network"
+    )
+    blend_base: bool = Field(False, description="Blend: let the network correct the mixture")
+
+    # training
+    epochs: int = Field(20, ge=1, le=10_000, description="Passes of samples_per_epoch")
+    batch_size: int = Field(8192, ge=1, le=2**22, description="Pixels in a step")
+    samples_per_epoch: int = Field(200_000, ge=1, description="Pixels in an epoch")
+    lr: float = Field(5e-4, gt=0, le=1, description="Initial rate of Adam")
+    lr_schedule: Literal["none", "cosine", "plateau"] = Field(
+        "cosine", description="Cosine to 5 %; plateau: halve after 3 epochs without a lower loss"
+    )
+    w_l2: float = Field(1.0, ge=0, description="Weight of the mean squared error")
+    patch_size: int = Field(
+        0, ge=0, le=1024, description="Side of training patches; 0: single pixels"
+    )
+    patch_mix: float = Field(
+        0.0, ge=0, lt=1, description="Patches: share of each batch drawn as single pixels"
+    )
+    loss_ssim_w: float = Field(0.2, ge=0, description="Patches: weight of 1 - SSIM")
+    loss_lpips_w: float = Field(0.0, ge=0, description="Patches: weight of LPIPS, see lpips_freq")
+    lpips_freq: int = Field(0, ge=0, description="Patches: LPIPS in every n-th step; 0: never")
+
+    # validation and output
+    val_hours: tuple[Hour, ...] = Field(
+        (0, 3, 6, 9, 12, 15, 18, 21), min_length=1, description="Hours that are measured"
+    )
+    val_split: Literal["seen", "holdout"] = Field(
+        "seen", description="holdout: val_hours are not trained on, and count as held_*"
+    )
+    val_downsample: int = Field(1, ge=1, le=16, description="Measure at 1/n size (area mean)")
+    val_every: int = Field(1, ge=1, description="Epochs between validations")
+    infer_hours: tuple[Annotated[float, Field(ge=0, lt=24)], ...] = Field(
+        tuple(float(h) for h in range(24)), min_length=1, description="Times that infer writes"
+    )
+
+    @model_validator(mode="after")
+    def _patches_fit_their_losses(self) -> LightmapConfig:
+        lpips = self.lpips_freq > 0 and self.loss_lpips_w > 0
+        if lpips and not self.patch_size:
+            raise ValueError("loss_lpips_w needs patches: set patch_size to 32 or more")
+        if self.patch_size and (self.loss_ssim_w or lpips) and self.patch_size < SSIM_WINDOW:
+            raise ValueError(
+                f"patch_size {self.patch_size} is below SSIM's window of {SSIM_WINDOW}"
+            )
+        if set(self.val_hours) == {self.given_hour}:
+            raise ValueError(
+                "val_hours holds the baseline hour alone, which is given, not predicted"
+            )
+        return self
+
+    @property
+    def network(self) -> bool:
+        """Whether there is anything to train: a bare blend has no network."""
+        return self.blend == "none" or self.blend_base
+
+    @property
+    def chooses(self) -> bool:
+        """Whether validation may choose a checkpoint: not by held-out hours, nor by frames a blend holds."""
+        return self.val_split == "seen" and self.blend == "none"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch, at least one."""
+        return max(1, self.samples_per_epoch // self.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def given_hour(self) -> int | None:
+        """The hour whose image the network is given: no mean counts it, and it is never held out."""
+        shown = self.use_baseline_encoder or (self.residual_mode and self.blend == "none")
+        return self.baseline_time if shown and self.network else None
+
+    def architecture(self) -> dict[str, object]:
+        """The settings that a checkpoint must share, but for those of switched-off features."""
+        names = ["hidden", "layers", "time_harmonics", "xy_harmonics", "xy_include_input", "blend"]
+        names += ["blend_base"] if self.blend != "none" else ["residual_mode", "baseline_time"]
+        names += ["use_baseline_encoder"]
+        if self.use_baseline_encoder:
+            names += ["baseline_time", "be_channels", "be_downsample", "be_input"]
+        return {name: getattr(self, name) for name in names}
+
+
+def size(text: str) -> tuple[int, int]:
+    """`WxH` as (width, height)."""
+    width, height = map(int, text.split("x"))
+    return width, height

@@ -1,0 +1,245 @@
+"""The images of a day: `tod_<h>.png`, h = 0..23, all of one size. Every bad file is named at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import AssayError
+from core.kit.image import SSIM_WINDOW
+from core.kit.io import Pixels, bit_depth, read_rgb
+from tasks.lightmap import STREET, synth
+from tasks.lightmap.config import LightmapConfig, size
+
+NAME = re.compile(r"tod_(\d{1,2})(?:h(\d{2}))?\.png")
+say = logging.getLogger("lightmap").warning
+
+
+@dataclass(frozen=True)
+class Day:
+    """Frames of one fixed view, as 8-bit sRGB code values."""
+
+    frames: Tensor  # T 3 H W uint8, whole hours
+    hours: tuple[int, ...]  # T, rising
+    between: Tensor  # E 3 H W uint8, times that are never trained on
+    times: tuple[float, ...]  # E, rising
+    meta: Mapping[str, Any]  # meta.json, passed through
+
+    @property
+    def height(self) -> int:
+        """Rows of every frame."""
+        return self.frames.shape[2]
+
+    @property
+    def width(self) -> int:
+        """Columns of every frame."""
+        return self.frames.shape[3]
+
+    def at(self, time: float) -> Tensor:
+        """The image of a time that has one: 3 H W in [0, 1]."""
+        if time in self.hours:
+            return self.frames[self.hours.index(int(time))].float() / 255
+        return self.between[self.times.index(time)].float() / 255
+
+    def to(self, device: str) -> Day:
+        """The same day on another device."""
+        return replace(self, frames=self.frames.to(device), between=self.between.to(device))
+
+
+def read(cfg: LightmapConfig) -> Day:
+    """The day that a config names: a folder, the bundled street, or the synthetic city.
+
+    Raises:
+        AssayError: one error that lists every missing or unusable file.
+    """
+    if cfg.data_dir is None and cfg.data == "city":
+        day = synthetic(cfg)
+    else:
+        day = read_folder(cfg.data_dir or STREET, cfg)
+    _check(day, cfg)
+    return day
+
+
+def synthetic(cfg: LightmapConfig) -> Day:
+    """The city at 24 whole hours and the 12 half hours after even ones, as the street has them."""
+    width, height = size(cfg.city_size)
+    city = synth.City(width, height, cfg.city_seed)
+    times = tuple(h + 0.5 for h in range(0, 24, 2))
+    return Day(
+        frames=_stack([city.frame(h) for h in range(24)]),
+        hours=tuple(range(24)),
+        between=_stack([city.frame(t) for t in times]),
+        times=times,
+        meta={"city_seed": cfg.city_seed},
+    )
+
+
+def read_folder(folder: Path, cfg: LightmapConfig) -> Day:
+    """All `tod_*.png` of a folder; whole hours and the times between them."""
+    files, problems = find(folder)
+    missing = [h for h in range(24) if float(h) not in files]
+    if missing and not cfg.allow_missing:
+        problems.append("missing: " + ", ".join(f"tod_{h}.png" for h in missing))
+    images: dict[float, Pixels] = {}
+    for time, path in sorted(files.items()):
+        try:
+            images[time] = read_image(path, cfg)
+        except AssayError as error:
+            problems.append(str(error))
+    problems += _odd_sizes(images, files)
+    if problems:
+        raise AssayError(
+            f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems),
+            "Missing hours: allow_missing=true; sizes: resize=WxH; alpha: alpha_background=[R,G,B]",
+            code="bad_data",
+        )
+    hours = [t for t in images if t == int(t)]
+    times = [t for t in images if t != int(t)]
+    meta = folder / "meta.json"
+    return Day(
+        frames=_stack([images[t] for t in hours]),
+        hours=tuple(int(t) for t in hours),
+        between=_stack([images[t] for t in times], like=images[hours[0]])
+        if hours
+        else torch.empty(0),
+        times=tuple(times),
+        meta=json.loads(meta.read_text()) if meta.exists() else {},
+    )
+
+
+def read_one(path: Path, cfg: LightmapConfig) -> Day:
+    """A day of which only the baseline image is known: enough to render, not to blend."""
+    if cfg.blend != "none":
+        raise AssayError("a blend needs all its images", "Leave baseline_path out")
+    frames = _stack([read_image(path, cfg)])
+    return Day(frames, (cfg.baseline_time,), frames[:0], (), {})
+
+
+def name(time: float) -> str:
+    """File name of a time: tod_6.png, tod_6h30.png."""
+    minute = round(time % 1 * 60)
+    return f"tod_{int(time)}h{minute:02d}.png" if minute else f"tod_{int(time)}.png"
+
+
+def find(folder: Path) -> tuple[dict[float, Path], list[str]]:
+    """Image files by time, and what is wrong with their names."""
+    if not folder.is_dir():
+        raise AssayError(f"no folder {folder}", "Set data_dir to a folder with tod_<h>.png")
+    files: dict[float, Path] = {}
+    problems = []
+    for path in sorted(folder.glob("tod_*.png")):
+        match = NAME.fullmatch(path.name)
+        hour, minute = (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
+        if not 0 <= hour <= 23 or minute > 59 or (match and match[2] == "00"):
+            problems.append(f"{path.name}: not tod_<0..23>.png or tod_<0..23>h<01..59>.png")
+            continue
+        time = hour + minute / 60
+        if time in files:
+            problems.append(f"{path.name} and {files[time].name} are the same time")
+        files[time] = path
+    return files, problems
+
+
+def read_image(path: Path, cfg: LightmapConfig) -> Pixels:
+    """One image as H W 3, resized where the config says so."""
+    image = read_rgb(path, cfg.alpha_background)
+    if bit_depth(path) == 16:
+        say("%s has 16 bits a channel; frames are kept in 8, its high byte", path.name)
+    if cfg.resize:
+        image = _resized(image, size(cfg.resize))
+    if min(image.shape[:2]) < max(2, cfg.patch_size):
+        width, height = image.shape[1], image.shape[0]
+        raise AssayError(
+            f"{path.name} is {width}x{height}, smaller than a patch of {cfg.patch_size or 2}"
+        )
+    return image
+
+
+def _resized(image: Pixels, to: tuple[int, int]) -> Pixels:
+    """Area mean where the image shrinks, bicubic where it grows."""
+    from PIL import Image
+
+    shrinks = to[0] <= image.shape[1] and to[1] <= image.shape[0]
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return np.array(Image.fromarray(image).resize(to, how))
+
+
+def _odd_sizes(images: Mapping[float, Pixels], files: Mapping[float, Path]) -> list[str]:
+    """Images whose size is not the first one's."""
+    shapes = {time: (image.shape[1], image.shape[0]) for time, image in images.items()}
+    if not shapes:
+        return []
+    first = next(iter(shapes))
+    return [
+        "{} is {}x{}, {} is {}x{}".format(
+            files[time].name, *shape, files[first].name, *shapes[first]
+        )
+        for time, shape in shapes.items()
+        if shape != shapes[first]
+    ]
+
+
+def _stack(images: Iterable[Pixels], like: Pixels | None = None) -> Tensor:
+    """H W 3 arrays as one N 3 H W tensor; `like` gives the size when there are none."""
+    arrays = list(images)
+    if not arrays and like is not None:
+        return torch.empty(0, 3, *like.shape[:2], dtype=torch.uint8)
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+
+def digest(day: Day, hour: int) -> str:
+    """sha256 of an hour's pixels and their size."""
+    frame = day.frames[day.hours.index(hour)].cpu().contiguous().numpy()
+    return hashlib.sha256(repr(frame.shape).encode() + frame.tobytes()).hexdigest()
+
+
+def _check(day: Day, cfg: LightmapConfig) -> None:
+    """What can be wrong with a day whose files are all readable."""
+    if len(day.hours) < 2:
+        raise AssayError(f"{len(day.hours)} hour(s) of 24: at least 2 are needed", code="bad_data")
+    if cfg.baseline_time not in day.hours:
+        raise AssayError(
+            f"tod_{cfg.baseline_time}.png, the baseline image, is missing",
+            f"Set baseline_time to one of {list(day.hours)}",
+            code="bad_data",
+        )
+    if min(day.height, day.width) // cfg.val_downsample < SSIM_WINDOW:
+        raise AssayError(
+            f"frames of {day.width}x{day.height} at 1/{cfg.val_downsample} are smaller than SSIM's "
+            f"window of {SSIM_WINDOW}",
+            code="bad_data",
+        )
+    baseline = day.at(cfg.baseline_time)
+    if bool((baseline == baseline[:, :1, :1]).all()):
+        say(
+            "tod_%d.png, the baseline image, is one colour: it tells the network nothing",
+            cfg.baseline_time,
+        )
+    if bool((day.frames == day.frames[:1]).all()):
+        say("all hours are the same image: there is no change to learn")
+
+
+def trained_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+    """Hours whose images training, and a blend, may see. The baseline hour is given, so never held out."""
+    held = set(held_hours(cfg, day))
+    return [h for h in day.hours if h not in held]
+
+
+def held_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+    """Measured hours that training does not see."""
+    return measured_hours(cfg, day) if cfg.val_split == "holdout" else []
+
+
+def measured_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+    """val_hours that exist, but for the hour that the network is given."""
+    return [h for h in day.hours if h in cfg.val_hours and h != cfg.given_hour]

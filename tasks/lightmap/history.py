@@ -1,0 +1,65 @@
+"""How training went: the mean loss of every epoch and the learning rate, kept through resumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.contract import Absent
+
+NAME = "history.json"  # in the run's folder, so that evaluation can read it
+
+
+class History:
+    """Mean losses of the epochs so far; part of every checkpoint."""
+
+    def __init__(self) -> None:
+        self.epochs: list[float] = []
+        self.rates: list[float] = []  # of the first step and of the last
+        self.step = 0  # the last one made
+        self.kept = 0  # the last one validated
+        self._sum, self._count = 0.0, 0
+
+    def add(self, step: int, rate: float, loss: float | None) -> None:
+        """Count a step; None is a loss that could not be used."""
+        self.step, self.rates = step, [*self.rates[:1], rate]
+        if loss is not None:
+            self._sum, self._count = self._sum + loss, self._count + 1
+
+    def close_epoch(self) -> dict[str, float]:
+        """End the epoch and give its mean to be logged; one without a usable loss has none."""
+        mean = {"loss/epoch": self._sum / self._count} if self._count else {}
+        self.epochs += mean.values()
+        self._sum, self._count = 0.0, 0
+        return mean
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return dict(vars(self))
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue where `saved` was."""
+        vars(self).update(saved)
+
+    def write(self, folder: Path) -> None:
+        """Leave it in the run's folder."""
+        (folder / NAME).write_text(json.dumps(self.state_dict()))
+
+    def metrics(self) -> dict[str, float | Absent]:
+        """loss_rise and lr_left."""
+        if not self.epochs:
+            untrained = Absent(reason="nothing was trained in this run")
+            return {"loss_rise": untrained, "lr_left": untrained}
+        return {
+            "loss_rise": self.epochs[-1] / min(self.epochs),
+            "lr_left": self.rates[-1] / self.rates[0],
+        }
+
+
+def read(folder: Path) -> History:
+    """The history that training left; an empty one where nothing was trained."""
+    history = History()
+    if (folder / NAME).exists():
+        history.load_state_dict(json.loads((folder / NAME).read_text()))
+    return history

@@ -1,0 +1,38 @@
+"""The terms of the training loss. Predictions are not clamped: a clamped pixel would not learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.kit.image import LPIPS_SIDE, lpips, ssim_loss
+from tasks.lightmap.batch import Batch
+from tasks.lightmap.config import LightmapConfig
+
+
+def due(cfg: LightmapConfig, weights: Mapping[str, float], step: int) -> dict[str, float]:
+    """The weights of one step: LPIPS counts in every `lpips_freq`-th step only, at its full weight."""
+    on = bool(cfg.lpips_freq) and step % cfg.lpips_freq == 0
+    return {name: w if name != "lpips" or on else 0.0 for name, w in weights.items()}
+
+
+def terms(pred: Tensor, batch: Batch, weights: Mapping[str, float]) -> dict[str, Tensor]:
+    """Every weighted term of predicted colours N 3, unweighted."""
+    out = {"l2": F.mse_loss(pred, batch.target)}
+    if not batch.patches:
+        return out
+    seen, true = batch.images(pred), batch.images(batch.target)
+    if weights["ssim"]:
+        out["ssim"] = ssim_loss(seen, true)
+    if weights["lpips"]:
+        out["lpips"] = lpips(device=str(pred.device))(_large(seen), _large(true)).mean()
+    return out
+
+
+def _large(images: Tensor) -> Tensor:
+    """Patches below AlexNet's smallest input are enlarged to it."""
+    if images.shape[-1] >= LPIPS_SIDE:
+        return images
+    return F.interpolate(images, size=LPIPS_SIDE, mode="bilinear", align_corners=False)

@@ -1,0 +1,146 @@
+"""Pictures and tables of a model over the day, beside what needs no network."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.kit import figure
+from core.kit.io import Pixels, write_png
+from tasks.lightmap.blend import trivial
+from tasks.lightmap.config import LightmapConfig
+from tasks.lightmap.data import Day, held_hours, trained_hours
+from tasks.lightmap.metrics import Score, means, score_all
+from tasks.lightmap.render import Frame
+
+CELL = 160  # widest image on a sheet, pixels
+ERROR_SCALE = 4  # errors on the contact sheet are shown this much brighter
+ERROR_LIMIT = 0.25  # the error maps' fixed scale, so that runs can be compared by eye
+COLOURS = {"model": "C0", "blend": "C1", "nearest": "C2", "identity": figure.BASELINE}
+
+
+def clock(time: float) -> str:
+    """6.5 as 6:30."""
+    return f"{int(time)}:{round(time % 1 * 60):02d}"
+
+
+def pixels(image: Tensor) -> NDArray[np.float32]:
+    """3 H W in [0, 1] as H W 3."""
+    return image.permute(1, 2, 0).cpu().numpy()
+
+
+def contact_sheet(day: Day, frame: Frame, out: Path) -> Path:
+    """Truth, prediction and 4 x absolute error at every whole hour."""
+    cells = []
+    for hour in day.hours:
+        truth, pred = _small(day.at(hour)), _small(frame(hour))
+        error = (ERROR_SCALE * (truth - pred).abs()).clamp(max=1)
+        cells.append(_bytes(np.concatenate([pixels(x) for x in (truth, pred, error)], axis=1)))
+    labels = [f"{clock(h)}   truth | model | error x{ERROR_SCALE}" for h in day.hours]
+    return write_png(out / "contact_sheet.png", figure.sheet(cells, labels, columns=4))
+
+
+def error_maps(day: Day, frame: Frame, out: Path) -> Path:
+    """Absolute error, mean of the three channels, at every whole hour on one fixed scale."""
+    errors = [(day.at(h) - frame(h)).abs().mean(0, keepdim=True) for h in day.hours]
+    return figure.heat_sheet(
+        out / "error_maps.png",
+        [pixels(_small(e))[..., 0] for e in errors],
+        [clock(h) for h in day.hours],
+        columns=6,
+        limit=ERROR_LIMIT,
+        unit="mean absolute error (1 = full range)",
+        title="Error by hour",
+    )
+
+
+Rows = Mapping[str, Mapping[float, Score]]  # method -> time -> score
+
+
+def compare(cfg: LightmapConfig, day: Day, frame: Frame) -> Rows:
+    """The model and the trivial methods at every time that has an image."""
+    methods = {"model": frame, **trivial(day, trained_hours(cfg, day), cfg.baseline_time)}
+    times = sorted([*day.hours, *day.times])
+    return {name: score_all(f, day, times, cfg.val_downsample) for name, f in methods.items()}
+
+
+def by_hour(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> list[Path]:
+    """PSNR and SSIM over the day as a plot, and the same numbers as CSV."""
+    panels: dict[str, list[figure.Line]] = {"PSNR (dB)": [], "SSIM": []}
+    for name, scores in rows.items():
+        for lines, field in zip(panels.values(), ("psnr", "ssim"), strict=True):
+            whole = [getattr(scores[h], field) for h in day.hours]
+            lines.append(figure.Line(name, day.hours, whole, COLOURS[name]))
+            if name in ("model", "blend") and day.times:
+                between = [getattr(scores[t], field) for t in day.times]
+                label = f"{name}, half hours"
+                lines.append(figure.Line(label, day.times, between, COLOURS[name], "", "o"))
+    plot = figure.curves(
+        out / "by_hour.png",
+        panels,
+        "hour of day",
+        "Quality by hour; a known hour's blend leaves it out",
+    )
+    return [plot, _csv(cfg, day, rows, out / "by_hour.csv")]
+
+
+def _csv(cfg: LightmapConfig, day: Day, rows: Rows, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        write = csv.writer(file)
+        write.writerow(
+            ["time", "kind", *[f"{name}_{x}" for name in rows for x in ("psnr", "ssim")]]
+        )
+        for time in sorted([*day.hours, *day.times]):
+            values = [f"{x:.4f}" for name in rows for x in rows[name][time][:2]]
+            write.writerow([clock(time), kind(cfg, day, time), *values])
+    return path
+
+
+def kind(cfg: LightmapConfig, day: Day, time: float) -> str:
+    """What training knew of a time: given, trained, held out, or between."""
+    if time == cfg.given_hour:
+        return "given"
+    if time in day.times:
+        return "between"
+    return "held out" if time in held_hours(cfg, day) else "trained"
+
+
+def table(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> Path:
+    """Means over whole hours and over the times between, method by method, as Markdown."""
+    whole = [h for h in day.hours if h != cfg.given_hour]
+    head = ["method", "hours PSNR (dB)", "SSIM", "between PSNR (dB)", "SSIM"]
+    lines = [head, ["---"] * len(head)]
+    lines += [
+        [name, *_mean(scores, whole), *_mean(scores, day.times)] for name, scores in rows.items()
+    ]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    path = out / "methods.md"
+    path.write_text(
+        f"{text}\n\nidentity: the {clock(cfg.baseline_time)} image unchanged. nearest, blend: of the "
+        "known hours, a known hour itself left out. The given hour is not counted.\n"
+    )
+    return path
+
+
+def _mean(scores: Mapping[float, Score], times: Sequence[float]) -> list[str]:
+    if not times:
+        return ["-", "-"]
+    mean = means({t: scores[t] for t in times})
+    return [f"{mean.psnr:.2f}", f"{mean.ssim:.3f}"]
+
+
+def _small(image: Tensor) -> Tensor:
+    """C H W, shrunk by area mean to fit a sheet."""
+    factor = -(-image.shape[2] // CELL)
+    return F.avg_pool2d(image[None], factor)[0] if factor > 1 else image
+
+
+def _bytes(picture: NDArray[np.float32]) -> Pixels:
+    return (picture * 255 + 0.5).astype(np.uint8)

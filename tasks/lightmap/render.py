@@ -1,0 +1,89 @@
+"""Whole frames, fast: the first layer is linear in a concatenation, so most of it is tabulated.
+
+W1 [place(x, y), time(t), features] = A[x] + B[y] + c(t) + Z[y, x]: one table a column, one a row, one
+vector a frame, and with an encoder one map an image. No sine and no wide product is left per pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tasks.lightmap.blend import Base
+from tasks.lightmap.config import LightmapConfig
+from tasks.lightmap.data import Day
+from tasks.lightmap.model import Lightmap, centres, grid, sample
+
+Frame = Callable[[float], Tensor]  # a time to a frame 3 H W in [0, 1]
+
+CPU_CHUNK = 2048  # pixels: two activations of 64 floats each stay in a core's own cache
+CUDA_CHUNK = 2**18
+
+
+class Renderer:
+    """Frames of one trained network at the size of `image`; all that time does not change is kept."""
+
+    @torch.no_grad()
+    def __init__(self, model: Lightmap, image: Tensor) -> None:
+        mlp = self.mlp = model.mlp
+        self.layers: list[nn.Linear] = [m for m in mlp.net if isinstance(m, nn.Linear)]
+        self.height, self.width = image.shape[1:]
+        place, self.time_weight, rest = self.layers[0].weight.split(mlp.widths, dim=1)
+        self.across = _axis(model, place[:, 0::2], centres(self.width, image.device))
+        self.down = _axis(model, place[:, 1::2], centres(self.height, image.device))
+        self.static = None
+        if model.encoder is not None:
+            at = sample(model.encoder(image), grid(self.height, self.width, image.device))
+            self.static = (at @ rest.T).view(self.height, self.width, -1)
+
+    @torch.no_grad()
+    def __call__(self, t: float) -> Tensor:
+        """The network's output at hour t for every pixel: 3 H W."""
+        first = self.layers[0]
+        time = self.mlp.encode_time(self.across.new_tensor([t]))[0]
+        down = self.down + (self.time_weight @ time + first.bias)
+        out = self.across.new_empty(self.height * self.width, 3)
+        chunk = CUDA_CHUNK if out.is_cuda else CPU_CHUNK
+        rows = max(1, chunk // self.width)
+        buffers = [out.new_empty(rows * self.width, first.out_features) for _ in range(2)]
+        for y in range(0, self.height, rows):
+            z = buffers[0][: len(down[y : y + rows]) * self.width]
+            torch.add(
+                self.across,
+                down[y : y + rows, None],
+                out=z.view(-1, self.width, first.out_features),
+            )
+            if self.static is not None:
+                z += self.static[y : y + rows].flatten(0, 1)
+            out[y * self.width :][: len(z)] = self._tail(z, buffers)
+        return out.T.reshape(3, self.height, self.width)
+
+    def _tail(self, z: Tensor, buffers: list[Tensor]) -> Tensor:
+        """All layers but the first, each into the buffer that the one before does not use."""
+        for i, layer in enumerate(self.layers[1:-1], start=1):
+            into = buffers[i % 2][: len(z)]
+            z = torch.addmm(layer.bias, z.relu_(), layer.weight.T, out=into)
+        last = self.layers[-1]
+        return torch.addmm(last.bias, z.relu_(), last.weight.T)
+
+
+def _axis(model: Lightmap, weight: Tensor, at: Tensor) -> Tensor:
+    """One axis' share of the first layer: n hidden. Zero where the network sees no position."""
+    if not model.mlp.widths[0]:
+        return at.new_zeros(len(at), weight.shape[0])
+    return model.mlp.encode_place(at[:, None]) @ weight.T
+
+
+def frames(cfg: LightmapConfig, model: Lightmap, day: Day) -> Frame:
+    """The model's pictures of a day."""
+    base = Base(cfg, day)
+    if not cfg.network:
+        return base.image
+    draw = Renderer(model, day.at(cfg.baseline_time))
+
+    def frame(t: float) -> Tensor:
+        return (base.image(t) + base.mix(t).gain * draw(t)).clamp(0, 1)
+
+    return frame
