@@ -7,6 +7,7 @@ writes the table; it takes about two minutes.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,19 +80,31 @@ def _clause(case: Case, candidate: list[float], reference: list[float]) -> Claus
     )
 
 
-def table() -> str:
-    """Percent of experiments that pass, as markdown."""
+def measure() -> dict[str, dict[str, float]]:
+    """Percent of experiments that pass, per row and number of seeds a side."""
+    return {
+        name: {
+            str(n): round(100 * rates(case, n, REPEATS)["pass"], 1)
+            for n in SEEDS
+            if case.method == "Welch t" or n >= PAIRS
+        }
+        for name, case in ROWS.items()
+    }
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """The same as markdown."""
     lines = [
         "| truth; clause |" + "".join(f" {n} seeds |" for n in SEEDS),
         "| --- |" + " ---: |" * len(SEEDS),
     ]
-    for name, case in ROWS.items():
-        known = [n if case.method == "Welch t" or n >= PAIRS else None for n in SEEDS]
-        cells = [f"{100 * rates(case, n, REPEATS)['pass']:.1f}" if n else "" for n in known]
-        lines.append(f"| {name} |" + "".join(f" {cell} |" for cell in cells))
+    for name, cells in found.items():
+        lines.append(f"| {name} |" + "".join(f" {cells.get(str(n), '')} |" for n in SEEDS))
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
+    measured = measure()
     before, _, after = PAGE.read_text().split(MARK)
-    PAGE.write_text(f"{before}{MARK}\n{table()}\n{MARK}{after}")
+    PAGE.write_text(f"{before}{MARK}\n{table(measured)}\n{MARK}{after}")
+    print(json.dumps(measured))

@@ -99,6 +99,14 @@ def test_share_has_the_noise_of_the_quotient_of_two_means(base: float) -> None:
     assert stats.share(stats.welch, ours[0], theirs[0]).point == pytest.approx(shares[0])
 
 
+def test_the_lower_bound_of_a_share_holds_as_often_as_stated() -> None:
+    # Noise of 10 % on both sides, truth 0.5: 5 % of the bounds may lie above it.
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.normal(1.5, 0.1, (4_000, 3)), rng.normal(1.0, 0.1, (4_000, 3))
+    above = [stats.share(stats.welch, a, b).low > 0.5 for a, b in zip(ours, theirs, strict=True)]
+    assert np.mean(above) <= scipy_stats.binom.ppf(0.9999, 4_000, 0.05) / 4_000
+
+
 def test_share_of_pairs_that_move_together_has_no_noise() -> None:
     theirs = [1.0, 2.0, 4.0]
     got = stats.share(stats.paired, [1.1 * v for v in theirs], theirs)
