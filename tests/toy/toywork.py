@@ -79,7 +79,9 @@ def load(cfg: Any, path: Path, device: str) -> dict[str, float]:
     return dict(checkpoint.load(path)["state"]["line"])
 
 
-def evaluate(cfg: Any, model: dict[str, float], data: Points, run: Run) -> dict[str, float | Absent]:
+def evaluate(
+    cfg: Any, model: dict[str, float], data: Points, run: Run
+) -> dict[str, float | Absent]:
     error = rmse(model, data) + cfg.shift
     out: dict[str, float | Absent] = {
         "error": error,
