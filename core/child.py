@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from core.contract import Task
 from core.spec import RunSpec
 
 
@@ -57,14 +58,15 @@ def resident_mib(pid: int) -> float:
     return total / 2**20
 
 
-def warm_context(torch: bool) -> ForkServerContext:
-    """The forkserver, told to load the worker (and torch) before its first fork.
+def warm_context(task: Task[Any]) -> ForkServerContext:
+    """The forkserver, told to load the worker and the task's slow packages before its first fork.
 
     CUDA is never initialised in the server; the hash seed must be set before it starts.
     """
     os.environ.setdefault("PYTHONHASHSEED", "0")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["core.worker", *(["torch"] if torch else [])])
+    torch = ["torch"] if task.framework == "torch" else []
+    context.set_forkserver_preload(["core.worker", *torch, *task.preload])
     return context
 
 

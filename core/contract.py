@@ -206,6 +206,7 @@ class Task(_Value, Generic[C]):
     framework: Literal["torch", "none"] = (
         "torch"  # "none": torch is never imported, checkpoints are JSON
     )
+    preload: tuple[str, ...] = ()  # slow imports (packages, not the task's own) done once a study
     inputs: Callable[[C], Mapping[str, Path]] = no_inputs  # torch-free; digested before the start
     tools: Mapping[str, str] = {}  # "batch_infer" -> "tasks.lightmap.tools:batch_infer"
     evaluator: tuple[str, ...] = ()  # modules whose bytes decide a number; default: the work module

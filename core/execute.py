@@ -139,8 +139,7 @@ class Supervisor:
     def _start(self, spec: RunSpec, alive: int, tree: Path | None) -> child.Child:
         if tree:
             return child.Fresh(tree, spec, alive)
-        torch = registry.resolve(spec.use).framework == "torch"
-        return child.Forked(child.warm_context(torch), spec, alive)
+        return child.Forked(child.warm_context(registry.resolve(spec.use)), spec, alive)
 
     def _watch(
         self, process: child.Child, spec: RunSpec, watch: Watch | None, decide: Decide | None

@@ -34,6 +34,7 @@ task = Task[LightmapConfig](
     version=1,
     config=LightmapConfig,
     work="tasks.lightmap.work",
+    preload=("lpips", "pytorch_msssim", "matplotlib.pyplot"),
     inputs=inputs,
     models=(
         Model(
