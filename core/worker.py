@@ -65,7 +65,7 @@ def run_folder(folder: Path, line: Line | None = None) -> dict[str, Any]:
 def attempt(spec: RunSpec, line: Line | None) -> dict[str, Any]:
     """The outcome as JSON: status, metrics, what was used. A task's error becomes a status."""
     _environment(spec)
-    clock = _Clock()
+    clock = Laps()
     out: dict[str, Any] = {"attempt": spec.attempt, "metrics": {}, "absent": {}}
     run: LiveRun | None = None
     try:
@@ -86,7 +86,7 @@ def attempt(spec: RunSpec, line: Line | None) -> dict[str, Any]:
     return out | _used(spec, run, clock)
 
 
-def work(spec: RunSpec, task: Task[Any], run: LiveRun, clock: _Clock) -> dict[str, Any]:
+def work(spec: RunSpec, task: Task[Any], run: LiveRun, clock: Laps) -> dict[str, Any]:
     """Data, train, evaluate the judged checkpoint from disk, draw."""
     cfg = task.config.model_validate(spec.config)
     mod = importlib.import_module(task.work)
@@ -145,7 +145,7 @@ def _number(value: float) -> float | str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
-class _Clock:
+class Laps:
     """Seconds of each part of the work."""
 
     def __init__(self) -> None:
@@ -153,6 +153,7 @@ class _Clock:
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
+        """End a part, and begin the next."""
         now = time.monotonic()
         self.parts[name], self._last = now - self._last, now
 
@@ -207,7 +208,7 @@ def _failure(error: Exception, spec: RunSpec) -> dict[str, Any]:
     }
 
 
-def _used(spec: RunSpec, run: LiveRun | None, clock: _Clock) -> dict[str, Any]:
+def _used(spec: RunSpec, run: LiveRun | None, clock: Laps) -> dict[str, Any]:
     own, kids = (
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )

@@ -29,14 +29,15 @@ def data(cfg: Any, run: Run) -> Points:
 
 def train(cfg: Any, data: Points, run: Run) -> dict[str, float]:
     line = {"a": 0.0, "b": 0.0}
+    rate = 2 * cfg.lr * run.weights["l2"]
     run.training_started()
     for step in steps(cfg.total_steps, run, {"line": line}):
         _misbehave(cfg.misbehave, step)
         draw = random.Random(derive(run.seed, "batch", step))
         batch = draw.sample(data, 16)
         residuals = [(x, line["a"] * x + line["b"] - y) for x, y in batch]
-        line["a"] -= cfg.lr * 2 * sum(x * r for x, r in residuals) / 16
-        line["b"] -= cfg.lr * 2 * sum(r for _, r in residuals) / 16
+        line["a"] -= rate * sum(x * r for x, r in residuals) / 16
+        line["b"] -= rate * sum(r for _, r in residuals) / 16
         bad = cfg.misbehave == "nan" and step >= 5
         loss = math.nan if bad else sum(r * r for _, r in residuals) / 16
         run.loss_seen(math.isfinite(loss), step)
