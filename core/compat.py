@@ -1,8 +1,8 @@
 """Lets torchvision be imported where its native part does not load (CPU torch, CUDA torchvision).
 
 PyPI's torchvision is linked against CUDA. Beside a CPU torch its library fails to load, and its
-import then dies, because it registers fake kernels for two operators that nobody defined. That takes
-lpips, diffusers and transformers down with it. `install` costs nothing until someone imports
+import then dies, because it registers fake kernels for two operators that nobody defined. That
+takes lpips, diffusers and transformers down with it. `install` costs nothing until someone imports
 torchvision: only then the two operators are defined in plain torch, if they are missing.
 """
 

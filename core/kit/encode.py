@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def harmonics(x: Tensor, n: int, include_input: bool) -> Tensor:
-    """Sines and cosines of pi, 2 pi, 4 pi ... times each coordinate: N D -> N D(2n + include_input).
+    """Sines and cosines of pi, 2 pi, 4 pi, ... times each coordinate: N D to N D(2n [+ 1]).
 
     Columns: the input, all sines, all cosines; within each, octave by octave, and the D coordinates
     side by side. So column j belongs to coordinate j % D, whatever the options.

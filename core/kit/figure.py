@@ -1,6 +1,6 @@
 """One style of figure: labelled sheets of images, heat maps on a stated scale, curves with units.
 
-matplotlib is imported inside the functions: it costs a second, and most runs draw only at their end.
+matplotlib is imported inside the functions: it costs a second, and runs draw only at their end.
 """
 
 from __future__ import annotations
@@ -40,14 +40,16 @@ def sheet(cells: Sequence[Pixels], labels: Sequence[str], columns: int) -> Pixel
         x, y = GAP + i % columns * (width + GAP), i // columns * (height + BAR)
         pen.text((x, y + 2), label, fill=(INK,) * 3, font=font)
         page.paste(Image.fromarray(cell), (x, y + BAR))
-    return np.asarray(page)
+    pixels: Pixels = np.asarray(page)
+    return pixels
 
 
 def heat(values: NDArray[np.floating], limit: float) -> Pixels:
     """Magnitudes H W as colours, 0 to `limit`."""
     from matplotlib import colormaps
 
-    return (colormaps[HEAT](np.clip(values / limit, 0, 1))[..., :3] * 255 + 0.5).astype(np.uint8)
+    colours: Pixels = (colormaps[HEAT](values / limit, bytes=True))[..., :3]
+    return colours
 
 
 def heat_sheet(
@@ -87,8 +89,18 @@ class Line(NamedTuple):
     marker: str = ""
 
 
-def curves(path: Path, panels: Mapping[str, Sequence[Line]], x_label: str, title: str) -> Path:
-    """One panel for each y label (with its unit), side by side; the legend is shared."""
+def curves(
+    path: Path,
+    panels: Mapping[str, Sequence[Line]],
+    *,
+    x_label: str,
+    title: str,
+    x_ticks: Sequence[float] | None = None,
+) -> Path:
+    """One panel for each y label (with its unit), side by side; the legend is shared.
+
+    A NaN breaks its line.
+    """
     figure = _figure(4.6 * len(panels), 3.7)
     for i, (y_label, lines) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), i)
@@ -104,6 +116,8 @@ def curves(path: Path, panels: Mapping[str, Sequence[Line]], x_label: str, title
                 label=line.name,
             )
         axes.set(xlabel=x_label, ylabel=y_label)
+        if x_ticks is not None:
+            axes.set_xticks(x_ticks)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = figure.axes[0].get_legend_handles_labels()

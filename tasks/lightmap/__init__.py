@@ -66,34 +66,16 @@ task = Task[LightmapConfig](
         ),
     ),
     metrics=(
-        Metric(
-            name="psnr", unit="dB", direction="max", doc="mean over val_hours, frames capped at 60"
-        ),
-        Metric(
-            name="psnr_of_mean", unit="dB", direction="max", doc="PSNR of the mean squared error"
-        ),
-        Metric(
-            name="ssim", unit="1", direction="max", doc="mean over val_hours, gaussian window 11"
-        ),
+        Metric(name="psnr", unit="dB", direction="max", doc="mean over val_hours, capped at 60"),
+        Metric(name="psnr_of_mean", unit="dB", direction="max", doc="PSNR of the mean MSE"),
+        Metric(name="ssim", unit="1", direction="max", doc="mean over val_hours, window 11"),
         Metric(name="lpips", unit="1", direction="min", doc="mean over val_hours, AlexNet v0.1"),
-        Metric(
-            name="held_psnr", unit="dB", direction="max", doc="psnr of hours held out of training"
-        ),
-        Metric(
-            name="held_ssim", unit="1", direction="max", doc="ssim of hours held out of training"
-        ),
-        Metric(
-            name="held_lpips", unit="1", direction="min", doc="lpips of hours held out of training"
-        ),
-        Metric(
-            name="interp_psnr", unit="dB", direction="max", doc="psnr of times between the hours"
-        ),
-        Metric(
-            name="interp_ssim", unit="1", direction="max", doc="ssim of times between the hours"
-        ),
-        Metric(
-            name="interp_lpips", unit="1", direction="min", doc="lpips of times between the hours"
-        ),
+        Metric(name="held_psnr", unit="dB", direction="max", doc="psnr of hours held out"),
+        Metric(name="held_ssim", unit="1", direction="max", doc="ssim of hours held out"),
+        Metric(name="held_lpips", unit="1", direction="min", doc="lpips of hours held out"),
+        Metric(name="interp_psnr", unit="dB", direction="max", doc="psnr of times between hours"),
+        Metric(name="interp_ssim", unit="1", direction="max", doc="ssim of times between hours"),
+        Metric(name="interp_lpips", unit="1", direction="min", doc="lpips of times between hours"),
         Metric(
             name="gpu_1080p_ms",
             unit="ms",

@@ -11,6 +11,8 @@ from core.kit import seed as seeds
 from tasks.lightmap.blend import Base, colours, pick
 from tasks.lightmap.config import LightmapConfig
 
+Indices = tuple[Tensor, Tensor, Tensor]  # N each: number of the known hour, y, x
+
 
 class Batch(NamedTuple):
     """N pixels. The first `patches` * side * side of them are whole patches, row by row."""
@@ -30,44 +32,31 @@ class Batch(NamedTuple):
 
 
 def sample(cfg: LightmapConfig, base: Base, seed: int, step: int) -> Batch:
-    """Draw the batch of a step: pixels uniform over (hour, y, x), or patches with uniform corners."""
+    """Draw a step's batch: pixels uniform over (hour, y, x), or patches with uniform corners."""
     random = torch.Generator().manual_seed(seeds.derive(seed, "batch", step))
-    patches = _patch_count(cfg)
-    singles = cfg.batch_size if not patches else int(cfg.batch_size * cfg.patch_mix)
-    parts = []
-    if patches:
-        parts.append(_patches(patches, cfg.patch_size, base, random))
-    if singles:
-        parts.append(_pixels(singles, base, random))
-    hour, y, x = (
-        torch.cat(column).to(base.day.frames.device) for column in zip(*parts, strict=True)
-    )
+    singles = int(cfg.batch_size * cfg.patch_mix) if cfg.patch_size else cfg.batch_size
+    patches = max(1, (cfg.batch_size - singles) // cfg.patch_size**2) if cfg.patch_size else 0
+    parts = [_patches(patches, cfg.patch_size, base, random), _pixels(singles, base, random)]
+    device = base.day.frames.device
+    hour, y, x = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
     return _at(base, hour, y, x, patches, cfg.patch_size)
 
 
-def _patch_count(cfg: LightmapConfig) -> int:
-    if not cfg.patch_size:
-        return 0
-    return max(1, int(cfg.batch_size * (1 - cfg.patch_mix)) // cfg.patch_size**2)
-
-
-def _pixels(n: int, base: Base, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Indices (hour, y, x) of n independent pixels."""
+def _pixels(n: int, base: Base, random: torch.Generator) -> Indices:
+    """N independent pixels."""
     height, width = base.day.height, base.day.width
     flat = torch.randint(len(base.known) * height * width, (n,), generator=random)
     return flat // (height * width), flat // width % height, flat % width
 
 
-def _patches(
-    n: int, side: int, base: Base, random: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Indices (hour, y, x) of all pixels of n square patches."""
+def _patches(n: int, side: int, base: Base, random: torch.Generator) -> Indices:
+    """All pixels of n square patches, patch by patch and row by row."""
     hour = torch.randint(len(base.known), (n, 1, 1), generator=random)
     top = torch.randint(base.day.height - side + 1, (n, 1, 1), generator=random)
     left = torch.randint(base.day.width - side + 1, (n, 1, 1), generator=random)
     along = torch.arange(side)
-    whole = torch.broadcast_tensors(hour, top + along[:, None], left + along)  # n side side
-    hour, y, x = (index.flatten() for index in whole)
+    whole = (hour, top + along[:, None], left + along)  # n 1 1, n side 1, n 1 side
+    hour, y, x = (index.expand(n, side, side).flatten() for index in whole)
     return hour, y, x
 
 

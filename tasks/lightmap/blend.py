@@ -1,13 +1,13 @@
-"""The base image that the network corrects: nothing, the baseline hour, or a blend of known hours.
+"""The base image that the network corrects: none, the baseline hour, or a blend of known hours.
 
-frame(t) = base(t) + gain(t) * network(t). For a blend between the known hours a <= t <= b the gain is
-(t - a)(b - t): the error of linear interpolation is half the second derivative times just that, so
-the network learns a curvature that holds for any gap, and known hours stay exact.
+frame(t) = base(t) + gain(t) * network(t). For a blend between the known hours a <= t <= b the gain
+is (t - a)(b - t): the error of linear interpolation is half the second derivative times just that,
+so the network learns a curvature that holds for any gap, and known hours stay exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, trained_hours
 from tasks.lightmap.model import DAY_H
+
+Frame = Callable[[float], Tensor]  # a time to a frame 3 H W in [0, 1]
 
 
 class Mix(NamedTuple):
@@ -27,23 +29,11 @@ class Mix(NamedTuple):
     gain: float
 
 
-def neighbours(t: float, hours: Sequence[int]) -> tuple[int, int, float, float]:
-    """Known hours around t on the clock's circle, and how long since the one and until the other.
-
-    A known hour is its own neighbour on both sides.
-    """
-    since = {h: (t - h) % DAY_H for h in hours}
-    before = min(since, key=since.__getitem__)
-    if since[before] == 0:
-        return before, before, 0.0, 0.0
-    until = {h: (h - t) % DAY_H for h in hours}
-    after = min(until, key=until.__getitem__)
-    return before, after, since[before], until[after]
-
-
-def blended(t: float, hours: Sequence[int], curve: str = "linear") -> Mix:
-    """The blend of the known hours at t; its gain is for a network on top."""
-    before, after, since, until = neighbours(t, hours)
+def blended(t: float, known: Sequence[int], curve: str = "linear") -> Mix:
+    """The blend at time t of its neighbours among the known hours, on the clock's circle."""
+    before = min(known, key=lambda h: (t - h) % DAY_H)
+    after = min(known, key=lambda h: (h - t) % DAY_H)
+    since, until = (t - before) % DAY_H, (after - t) % DAY_H
     share = since / (since + until) if since else 0.0
     if curve == "smoothstep":
         share = share * share * (3 - 2 * share)
@@ -57,24 +47,22 @@ class Base:
         self.cfg, self.day = cfg, day
         self.known = trained_hours(cfg, day)
 
-    def mix(self, t: float, without: int | None = None) -> Mix:
-        """What the base at time t is made of; `without` is an hour that a blend must not use."""
-        if self.cfg.blend == "none":
-            return Mix(self.cfg.baseline_time, self.cfg.baseline_time, 0.0, 1.0)
-        known = [h for h in self.known if h != without]
-        return blended(t, known, self.cfg.blend)
-
-    def image(self, t: float) -> Tensor:
-        """The base at time t: 3 H W in [0, 1], zero where there is none."""
-        mix = self.mix(t)
-        if self.empty:
-            return torch.zeros_like(self.day.at(mix.before))
-        return torch.lerp(self.day.at(mix.before), self.day.at(mix.after), mix.share)
-
     @property
     def empty(self) -> bool:
         """Whether the network paints the whole colour by itself."""
         return self.cfg.blend == "none" and not self.cfg.residual_mode
+
+    def mix(self, t: float, without: int | None = None) -> Mix:
+        """What the base at time t is made of; `without` is an hour that a blend must not use."""
+        if self.cfg.blend == "none":
+            return Mix(self.cfg.baseline_time, self.cfg.baseline_time, 0.0, 1.0)
+        return blended(t, [h for h in self.known if h != without], self.cfg.blend)
+
+    def image(self, t: float) -> Tensor:
+        """The base at time t: 3 H W in [0, 1], zero where there is none."""
+        mix = self.mix(t)
+        image = torch.lerp(self.day.at(mix.before), self.day.at(mix.after), mix.share)
+        return torch.zeros_like(image) if self.empty else image
 
     def pixels(self, which: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Base colours N 3 and gains N 1 at pixels of the known hours numbered `which`.
@@ -83,17 +71,14 @@ class Base:
         """
         mixes = [self.mix(h, without=h) for h in self.known]
         gain = pick([m.gain for m in mixes], which)[:, None]
-        if self.empty:
-            return torch.zeros(len(which), 3, device=which.device), gain
-        before = self._colours([m.before for m in mixes], which, y, x)
+        before = colours(self.day, pick(self._frames(m.before for m in mixes), which), y, x)
         if self.cfg.blend == "none":
-            return before, gain
-        after = self._colours([m.after for m in mixes], which, y, x)
+            return torch.zeros_like(before) if self.empty else before, gain
+        after = colours(self.day, pick(self._frames(m.after for m in mixes), which), y, x)
         return torch.lerp(before, after, pick([m.share for m in mixes], which)[:, None]), gain
 
-    def _colours(self, hours: list[int], which: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        frames = [self.day.hours.index(h) for h in hours]
-        return colours(self.day, pick(frames, which), y, x)
+    def _frames(self, hours: Iterable[int]) -> list[int]:
+        return [self.day.hours.index(h) for h in hours]
 
 
 def pick(table: Sequence[float], which: Tensor) -> Tensor:
@@ -106,10 +91,8 @@ def colours(day: Day, frame: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return day.frames[frame, :, y, x].float() / 255
 
 
-def trivial(
-    day: Day, known: Sequence[int], baseline_time: int
-) -> dict[str, Callable[[float], Tensor]]:
-    """What no network is needed for: the baseline as it is, the nearest known hour, and their blend.
+def trivial(day: Day, known: Sequence[int], baseline_time: int) -> dict[str, Frame]:
+    """What needs no network: the baseline as it is, the nearest known hour, a blend of two.
 
     A known hour is asked for as if its own image were not there; else every row would be exact.
     """
@@ -122,7 +105,7 @@ def trivial(
         return day.at(near.before if near.share <= 0.5 else near.after)
 
     def blend(t: float) -> Tensor:
-        between = mix(t)
-        return torch.lerp(day.at(between.before), day.at(between.after), between.share)
+        near = mix(t)
+        return torch.lerp(day.at(near.before), day.at(near.after), near.share)
 
-    return {"identity": lambda t: day.at(baseline_time), "nearest": nearest, "blend": blend}
+    return {"identity": lambda _: day.at(baseline_time), "nearest": nearest, "blend": blend}

@@ -1,4 +1,4 @@
-"""Every setting of the task; the defaults are the baseline. Names and values are those of seed 003."""
+"""Every setting of the task; the defaults are the baseline, names and values those of seed 003."""
 
 from __future__ import annotations
 
@@ -87,17 +87,12 @@ class LightmapConfig(TaskConfig):
 
     @model_validator(mode="after")
     def _patches_fit_their_losses(self) -> LightmapConfig:
-        lpips = self.lpips_freq > 0 and self.loss_lpips_w > 0
-        if lpips and not self.patch_size:
+        if self.lpips_freq and self.loss_lpips_w and not self.patch_size:
             raise ValueError("loss_lpips_w needs patches: set patch_size to 32 or more")
-        if self.patch_size and (self.loss_ssim_w or lpips) and self.patch_size < SSIM_WINDOW:
-            raise ValueError(
-                f"patch_size {self.patch_size} is below SSIM's window of {SSIM_WINDOW}"
-            )
+        if self.loss_ssim_w and 0 < self.patch_size < SSIM_WINDOW:
+            raise ValueError(f"patch_size {self.patch_size} is below SSIM's window, {SSIM_WINDOW}")
         if set(self.val_hours) == {self.given_hour}:
-            raise ValueError(
-                "val_hours holds the baseline hour alone, which is given, not predicted"
-            )
+            raise ValueError("val_hours holds only the baseline hour, which is given")
         return self
 
     @property
@@ -107,7 +102,7 @@ class LightmapConfig(TaskConfig):
 
     @property
     def chooses(self) -> bool:
-        """Whether validation may choose a checkpoint: not by held-out hours, nor by frames a blend holds."""
+        """Whether validation may choose a checkpoint: not by hours held out or held by a blend."""
         return self.val_split == "seen" and self.blend == "none"
 
     @property
@@ -122,7 +117,7 @@ class LightmapConfig(TaskConfig):
 
     @property
     def given_hour(self) -> int | None:
-        """The hour whose image the network is given: no mean counts it, and it is never held out."""
+        """The hour whose image the network is given: never held out, and no mean counts it."""
         shown = self.use_baseline_encoder or (self.residual_mode and self.blend == "none")
         return self.baseline_time if shown and self.network else None
 

@@ -1,4 +1,4 @@
-"""The images of a day: `tod_<h>.png`, h = 0..23, all of one size. Every bad file is named at once."""
+"""The images of a day: `tod_<h>.png`, h = 0..23, of one size. All bad files are named at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,33 +85,30 @@ def synthetic(cfg: LightmapConfig) -> Day:
 
 
 def read_folder(folder: Path, cfg: LightmapConfig) -> Day:
-    """All `tod_*.png` of a folder; whole hours and the times between them."""
+    """All `tod_*.png` of a folder: whole hours, and the times between them."""
     files, problems = find(folder)
-    missing = [h for h in range(24) if float(h) not in files]
+    missing = [name(h) for h in range(24) if h not in files]
     if missing and not cfg.allow_missing:
-        problems.append("missing: " + ", ".join(f"tod_{h}.png" for h in missing))
+        problems.append("missing: " + ", ".join(missing))
     images: dict[float, Pixels] = {}
     for time, path in sorted(files.items()):
         try:
             images[time] = read_image(path, cfg)
         except AssayError as error:
             problems.append(str(error))
-    problems += _odd_sizes(images, files)
-    if problems:
+    problems += _odd_sizes({files[time].name: image for time, image in images.items()})
+    hours, times = [t for t in images if t == int(t)], [t for t in images if t != int(t)]
+    if problems or not hours:
         raise AssayError(
-            f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems),
-            "Missing hours: allow_missing=true; sizes: resize=WxH; alpha: alpha_background=[R,G,B]",
+            f"{folder}: " + ("; ".join(problems) or "no tod_<h>.png"),
+            "Mend the files, or see allow_missing, resize and alpha_background",
             code="bad_data",
         )
-    hours = [t for t in images if t == int(t)]
-    times = [t for t in images if t != int(t)]
-    meta = folder / "meta.json"
+    frames, meta = _stack([images[t] for t in hours]), folder / "meta.json"
     return Day(
-        frames=_stack([images[t] for t in hours]),
+        frames=frames,
         hours=tuple(int(t) for t in hours),
-        between=_stack([images[t] for t in times], like=images[hours[0]])
-        if hours
-        else torch.empty(0),
+        between=_stack([images[t] for t in times]) if times else frames[:0],
         times=tuple(times),
         meta=json.loads(meta.read_text()) if meta.exists() else {},
     )
@@ -139,13 +136,12 @@ def find(folder: Path) -> tuple[dict[float, Path], list[str]]:
     problems = []
     for path in sorted(folder.glob("tod_*.png")):
         match = NAME.fullmatch(path.name)
-        hour, minute = (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
-        if not 0 <= hour <= 23 or minute > 59 or (match and match[2] == "00"):
-            problems.append(f"{path.name}: not tod_<0..23>.png or tod_<0..23>h<01..59>.png")
+        if match is None or int(match[1]) > 23 or not 0 < int(match[2] or 1) < 60:
+            problems.append(f"{path.name} is neither tod_<0..23>.png nor tod_<0..23>h<01..59>.png")
             continue
-        time = hour + minute / 60
+        time = int(match[1]) + int(match[2] or 0) / 60
         if time in files:
-            problems.append(f"{path.name} and {files[time].name} are the same time")
+            problems.append(f"{files[time].name} and {path.name} are the same time")
         files[time] = path
     return files, problems
 
@@ -157,11 +153,10 @@ def read_image(path: Path, cfg: LightmapConfig) -> Pixels:
         say("%s has 16 bits a channel; frames are kept in 8, its high byte", path.name)
     if cfg.resize:
         image = _resized(image, size(cfg.resize))
-    if min(image.shape[:2]) < max(2, cfg.patch_size):
-        width, height = image.shape[1], image.shape[0]
-        raise AssayError(
-            f"{path.name} is {width}x{height}, smaller than a patch of {cfg.patch_size or 2}"
-        )
+    height, width = image.shape[:2]
+    smallest = max(SSIM_WINDOW, cfg.patch_size)
+    if min(height, width) < smallest:
+        raise AssayError(f"{path.name} is {width}x{height}, below {smallest}x{smallest}")
     return image
 
 
@@ -174,27 +169,20 @@ def _resized(image: Pixels, to: tuple[int, int]) -> Pixels:
     return np.array(Image.fromarray(image).resize(to, how))
 
 
-def _odd_sizes(images: Mapping[float, Pixels], files: Mapping[float, Path]) -> list[str]:
+def _odd_sizes(images: Mapping[str, Pixels]) -> list[str]:
     """Images whose size is not the first one's."""
-    shapes = {time: (image.shape[1], image.shape[0]) for time, image in images.items()}
-    if not shapes:
-        return []
-    first = next(iter(shapes))
+    sizes = {name: f"{image.shape[1]}x{image.shape[0]}" for name, image in images.items()}
+    first = next(iter(sizes), "")
     return [
-        "{} is {}x{}, {} is {}x{}".format(
-            files[time].name, *shape, files[first].name, *shapes[first]
-        )
-        for time, shape in shapes.items()
-        if shape != shapes[first]
+        f"{name} is {size}, {first} is {sizes[first]}"
+        for name, size in sizes.items()
+        if size != sizes[first]
     ]
 
 
-def _stack(images: Iterable[Pixels], like: Pixels | None = None) -> Tensor:
-    """H W 3 arrays as one N 3 H W tensor; `like` gives the size when there are none."""
-    arrays = list(images)
-    if not arrays and like is not None:
-        return torch.empty(0, 3, *like.shape[:2], dtype=torch.uint8)
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+def _stack(images: Sequence[Pixels]) -> Tensor:
+    """H W 3 arrays as one N 3 H W tensor."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 def digest(day: Day, hour: int) -> str:
@@ -221,16 +209,13 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
         )
     baseline = day.at(cfg.baseline_time)
     if bool((baseline == baseline[:, :1, :1]).all()):
-        say(
-            "tod_%d.png, the baseline image, is one colour: it tells the network nothing",
-            cfg.baseline_time,
-        )
+        say("the baseline image is one colour: it tells the network nothing")
     if bool((day.frames == day.frames[:1]).all()):
         say("all hours are the same image: there is no change to learn")
 
 
 def trained_hours(cfg: LightmapConfig, day: Day) -> list[int]:
-    """Hours whose images training, and a blend, may see. The baseline hour is given, so never held out."""
+    """Hours whose images training, and a blend, may see."""
     held = set(held_hours(cfg, day))
     return [h for h in day.hours if h not in held]
 

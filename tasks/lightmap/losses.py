@@ -13,7 +13,7 @@ from tasks.lightmap.config import LightmapConfig
 
 
 def due(cfg: LightmapConfig, weights: Mapping[str, float], step: int) -> dict[str, float]:
-    """The weights of one step: LPIPS counts in every `lpips_freq`-th step only, at its full weight."""
+    """The weights of one step: LPIPS counts in every `lpips_freq`-th one only, at full weight."""
     on = bool(cfg.lpips_freq) and step % cfg.lpips_freq == 0
     return {name: w if name != "lpips" or on else 0.0 for name, w in weights.items()}
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import image, timing
+from tasks.lightmap.blend import Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day
 from tasks.lightmap.model import Lightmap
-from tasks.lightmap.render import Frame, Renderer
+from tasks.lightmap.render import Renderer
 
 FULL_HD = (1080, 1920)
 

@@ -6,6 +6,8 @@ pixel centres, as `grid_sample` with align_corners=False expects; times are hour
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,22 +31,19 @@ class DeltaMLP(nn.Module):
         self.octaves, self.include_input = cfg.xy_harmonics, cfg.xy_include_input
         self.time_pairs = cfg.time_harmonics
         located = not (features and cfg.be_input == "replace")
-        self.widths = (
+        self.widths = [
             located * (4 * cfg.xy_harmonics + 2 * cfg.xy_include_input),
             2 * cfg.time_harmonics,
             features,
-        )
-        sizes = [sum(self.widths), *[cfg.hidden] * cfg.layers]
-        body = [
-            m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())
         ]
+        sizes = [sum(self.widths), *[cfg.hidden] * cfg.layers]
+        body = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
         self.net = nn.Sequential(*body, nn.Linear(cfg.hidden, 3))
 
     def forward(self, xy: Tensor, t: Tensor, features: Tensor | None) -> Tensor:
         """N 2, N and N C to N 3."""
-        parts = [self.encode_time(t)]
-        if self.widths[0]:
-            parts.insert(0, self.encode_place(xy))
+        parts = [self.encode_place(xy)] if self.widths[0] else []
+        parts.append(self.encode_time(t))
         if features is not None:
             parts.append(features)
         out: Tensor = self.net(torch.cat(parts, dim=1))
@@ -83,12 +82,9 @@ class Lightmap(nn.Module):
 
     def __init__(self, cfg: LightmapConfig) -> None:
         super().__init__()
-        self.encoder = (
-            BaselineEncoder(cfg.be_channels, cfg.be_downsample)
-            if cfg.use_baseline_encoder
-            else None
-        )
-        self.mlp = DeltaMLP(cfg, cfg.be_channels if cfg.use_baseline_encoder else 0)
+        channels = cfg.be_channels if cfg.use_baseline_encoder else 0
+        self.encoder = BaselineEncoder(channels, cfg.be_downsample) if channels else None
+        self.mlp = DeltaMLP(cfg, channels)
         self.baseline_digest = ""  # of the image it was trained on, known once loaded
 
     def forward(self, xy: Tensor, t: Tensor, image: Tensor) -> Tensor:
@@ -104,7 +100,7 @@ def build(cfg: LightmapConfig) -> Lightmap:
 
 
 def sample(features: Tensor, xy: Tensor) -> Tensor:
-    """Bilinear values of C H W at N points: N C. At the pixel centres of the map, its own pixels."""
+    """Bilinear values of C H W at N points: N C. At the map's pixel centres, its own pixels."""
     at = F.grid_sample(
         features[None], xy[None, :, None], padding_mode="border", align_corners=False
     )  # 1 C N 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from core.kit import figure
 from core.kit.io import Pixels, write_png
-from tasks.lightmap.blend import trivial
+from tasks.lightmap.blend import Frame, trivial
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, held_hours, trained_hours
 from tasks.lightmap.metrics import Score, means, score_all
-from tasks.lightmap.render import Frame
 
 CELL = 160  # widest image on a sheet, pixels
 ERROR_SCALE = 4  # errors on the contact sheet are shown this much brighter
@@ -72,22 +72,30 @@ def compare(cfg: LightmapConfig, day: Day, frame: Frame) -> Rows:
 
 def by_hour(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> list[Path]:
     """PSNR and SSIM over the day as a plot, and the same numbers as CSV."""
-    panels: dict[str, list[figure.Line]] = {"PSNR (dB)": [], "SSIM": []}
-    for name, scores in rows.items():
-        for lines, field in zip(panels.values(), ("psnr", "ssim"), strict=True):
-            whole = [getattr(scores[h], field) for h in day.hours]
-            lines.append(figure.Line(name, day.hours, whole, COLOURS[name]))
-            if name in ("model", "blend") and day.times:
-                between = [getattr(scores[t], field) for t in day.times]
-                label = f"{name}, half hours"
-                lines.append(figure.Line(label, day.times, between, COLOURS[name], "", "o"))
     plot = figure.curves(
         out / "by_hour.png",
-        panels,
-        "hour of day",
-        "Quality by hour; a known hour's blend leaves it out",
+        {"PSNR (dB)": _lines(cfg, day, rows, "psnr"), "SSIM": _lines(cfg, day, rows, "ssim")},
+        x_label="hour of day",
+        x_ticks=range(0, 25, 3),
+        title="Quality by hour; nearest and blend never use the image of the hour itself",
     )
     return [plot, _csv(cfg, day, rows, out / "by_hour.csv")]
+
+
+def _lines(cfg: LightmapConfig, day: Day, rows: Rows, field: str) -> list[figure.Line]:
+    """Curves over the whole hours, and points between them for the model and the blend."""
+    lines = []
+    for name, scores in rows.items():
+        whole = [
+            math.nan if name == "identity" and h == cfg.baseline_time else getattr(scores[h], field)
+            for h in day.hours  # identity is exact at its own hour
+        ]
+        lines.append(figure.Line(name, day.hours, whole, COLOURS[name]))
+        if name in ("model", "blend") and day.times:
+            between = [getattr(scores[t], field) for t in day.times]
+            label = f"{name}, between hours"
+            lines.append(figure.Line(label, day.times, between, COLOURS[name], "", "o"))
+    return lines
 
 
 def _csv(cfg: LightmapConfig, day: Day, rows: Rows, path: Path) -> Path:
@@ -123,8 +131,8 @@ def table(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> Path:
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     path = out / "methods.md"
     path.write_text(
-        f"{text}\n\nidentity: the {clock(cfg.baseline_time)} image unchanged. nearest, blend: of the "
-        "known hours, a known hour itself left out. The given hour is not counted.\n"
+        f"{text}\n\nidentity: the {clock(cfg.baseline_time)} image unchanged. nearest, blend: from "
+        "known hours, never the hour itself. An hour that is given is not counted.\n"
     )
     return path
 

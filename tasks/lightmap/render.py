@@ -1,36 +1,32 @@
 """Whole frames, fast: the first layer is linear in a concatenation, so most of it is tabulated.
 
-W1 [place(x, y), time(t), features] = A[x] + B[y] + c(t) + Z[y, x]: one table a column, one a row, one
-vector a frame, and with an encoder one map an image. No sine and no wide product is left per pixel.
+W1 [place(x, y), time(t), features] = A[x] + B[y] + c(t) + Z[y, x]: a table over columns, one over
+rows, a vector a frame, and with an encoder a map an image. No sine is left to do per pixel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from tasks.lightmap.blend import Base
+from tasks.lightmap.blend import Base, Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day
 from tasks.lightmap.model import Lightmap, centres, grid, sample
-
-Frame = Callable[[float], Tensor]  # a time to a frame 3 H W in [0, 1]
 
 CPU_CHUNK = 2048  # pixels: two activations of 64 floats each stay in a core's own cache
 CUDA_CHUNK = 2**18
 
 
 class Renderer:
-    """Frames of one trained network at the size of `image`; all that time does not change is kept."""
+    """Output of one trained network at the size of `image`; what time does not change is kept."""
 
     @torch.no_grad()
     def __init__(self, model: Lightmap, image: Tensor) -> None:
         mlp = self.mlp = model.mlp
         self.layers: list[nn.Linear] = [m for m in mlp.net if isinstance(m, nn.Linear)]
         self.height, self.width = image.shape[1:]
-        place, self.time_weight, rest = self.layers[0].weight.split(mlp.widths, dim=1)
+        place, self.by_time, rest = torch.split(self.layers[0].weight, mlp.widths, dim=1)
         self.across = _axis(model, place[:, 0::2], centres(self.width, image.device))
         self.down = _axis(model, place[:, 1::2], centres(self.height, image.device))
         self.static = None
@@ -43,24 +39,20 @@ class Renderer:
         """The network's output at hour t for every pixel: 3 H W."""
         first = self.layers[0]
         time = self.mlp.encode_time(self.across.new_tensor([t]))[0]
-        down = self.down + (self.time_weight @ time + first.bias)
+        down = self.down + (self.by_time @ time + first.bias)
         out = self.across.new_empty(self.height * self.width, 3)
-        chunk = CUDA_CHUNK if out.is_cuda else CPU_CHUNK
-        rows = max(1, chunk // self.width)
+        rows = max(1, (CUDA_CHUNK if out.is_cuda else CPU_CHUNK) // self.width)
         buffers = [out.new_empty(rows * self.width, first.out_features) for _ in range(2)]
         for y in range(0, self.height, rows):
-            z = buffers[0][: len(down[y : y + rows]) * self.width]
-            torch.add(
-                self.across,
-                down[y : y + rows, None],
-                out=z.view(-1, self.width, first.out_features),
-            )
+            part = down[y : y + rows, None]  # r 1 hidden
+            z = buffers[0][: len(part) * self.width]
+            torch.add(self.across, part, out=z.view(len(part), self.width, -1))
             if self.static is not None:
                 z += self.static[y : y + rows].flatten(0, 1)
-            out[y * self.width :][: len(z)] = self._tail(z, buffers)
+            out[y * self.width :][: len(z)] = self._rest(z, buffers)
         return out.T.reshape(3, self.height, self.width)
 
-    def _tail(self, z: Tensor, buffers: list[Tensor]) -> Tensor:
+    def _rest(self, z: Tensor, buffers: list[Tensor]) -> Tensor:
         """All layers but the first, each into the buffer that the one before does not use."""
         for i, layer in enumerate(self.layers[1:-1], start=1):
             into = buffers[i % 2][: len(z)]

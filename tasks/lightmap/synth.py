@@ -76,7 +76,8 @@ class City:
         light = light + self.lamps[..., None] * night * np.array(LAMP_COLOUR)
         exposed = self.colour * light * np.interp(degrees, [-12, 0, 60], [2.0, 1.4, 0.8])
         display = (exposed / (1 + 0.5 * exposed)) ** (1 / 2.2)
-        return (np.clip(display, 0, 1) * 255 + 0.5).astype(np.uint8)
+        pixels: NDArray[np.uint8] = (np.clip(display, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return pixels
 
 
 def shadows(heights: Grid, at: Sun) -> Grid:

@@ -153,7 +153,7 @@ def write_times(
     """
     if model.baseline_digest != digest(day, cfg.baseline_time):
         raise AssayError(
-            f"the baseline image tod_{cfg.baseline_time}.png is not the one this model was trained on",
+            f"tod_{cfg.baseline_time}.png is not the baseline image that this model was trained on",
             "Give the training's data_dir (and resize), or its baseline image",
             code="other_baseline",
         )
