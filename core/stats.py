@@ -103,7 +103,7 @@ def sd(values: Sequence[float]) -> float:
     """Sample standard deviation; NaN for a single value."""
     if len(values) < 2:
         return math.nan
-    if min(values) == max(values):  # exactly 0: the mean of equal values may be one rounding off
+    if all(v == values[0] for v in values):  # exactly 0, though their mean may be a rounding off
         return 0.0
     centre = _centre(values)
     return math.sqrt(math.fsum((v - centre) * (v - centre) for v in values) / (len(values) - 1))

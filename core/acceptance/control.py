@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from core import stats
@@ -34,7 +35,8 @@ def selftest(
         AssayError: that yardstick, or a given control, has no finished run.
     """
     same = usable(references.get(against, ()))
-    controls = {"no effect": same, "worse by one noise sd": _worse(metrics, same)}
+    worse = {m.name: (1 if m.direction == "min" else -1) * _noise(m, same) for m in metrics}
+    controls = {"no effect": _moved(same, {}), "worse by one noise sd": _moved(same, worse)}
     if trivial:
         controls["given control"] = list(trivial)
     return {
@@ -43,20 +45,22 @@ def selftest(
     }
 
 
-def _worse(metrics: Sequence[Metric], runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs with each metric moved against its direction by its sd between runs."""
-    shift = dict.fromkeys((name for r in runs for name in r.metrics), 0.0)
-    for m in metrics:
-        values = [r.metrics[m.name].value for r in runs if m.name in r.metrics]
-        if len(values) > 1:
-            shift[m.name] = stats.sd(values) * (1 if m.direction == "min" else -1)
+def _noise(metric: Metric, runs: Sequence[RunRecord]) -> float:
+    """The sd of a metric between runs; 0 when too few have it."""
+    values = [r.metrics[metric.name].value for r in runs if metric.name in r.metrics]
+    return stats.sd(values) if len(values) > 1 and all(map(math.isfinite, values)) else 0.0
+
+
+def _moved(runs: Sequence[RunRecord], shift: Mapping[str, float]) -> list[RunRecord]:
+    """Copies of the runs, as runs of their own, with metrics moved by so much."""
     return [
         run.model_copy(
             update={
+                "run": f"copy of {run.run}",
                 "metrics": {
-                    name: got.model_copy(update={"value": got.value + shift[name]})
+                    name: got.model_copy(update={"value": got.value + shift.get(name, 0.0)})
                     for name, got in run.metrics.items()
-                }
+                },
             }
         )
         for run in runs

@@ -84,7 +84,7 @@ def _decide(clause: ClauseResult, estimate: Estimate, alone: float, p: float) ->
             "point": _known(estimate.point),
             "low": _known(estimate.low),
             "high": _known(estimate.high),
-            "noise_sd": _known(stats.sd(spread)) if spread else None,
+            "noise_sd": None if math.isnan(up.point) else _known(stats.sd(spread)),
             "detectable": _known(estimate.detectable),
         }
     )

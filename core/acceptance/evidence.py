@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core import stats
 from core.contract import Criterion, Metric
 from core.ledger.record import ClauseResult, RunRecord
 
@@ -70,7 +69,7 @@ def by_seed(runs: Sequence[RunRecord], metric: str) -> dict[int, float]:
     values: dict[int, list[float]] = {}
     for run in sorted(runs, key=lambda r: (r.seed, r.run)):
         values.setdefault(run.seed, []).append(run.metrics[metric].value)
-    return {seed: stats.mean(same).point for seed, same in values.items()}
+    return {seed: sum(same) / len(same) for seed, same in values.items()}
 
 
 def unmeasured(clause: Criterion, metric: Metric, runs: Sequence[RunRecord]) -> str:
@@ -101,6 +100,8 @@ def missing(name: str, references: Mapping[str, Sequence[RunRecord]], task: str)
 
 def difference(candidate: Sequence[RunRecord], reference: Sequence[RunRecord]) -> str:
     """What keeps two sides from being compared, "" when nothing does."""
+    if {r.run for r in candidate} & {r.run for r in reference}:
+        return "the candidate's own runs are in it"
     if len({r.comparable for r in (*candidate, *reference)}) == 1:
         return ""
     ours, theirs = ([_conditions(r) for r in side] for side in (candidate, reference))

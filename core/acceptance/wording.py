@@ -10,7 +10,7 @@ from core.ledger.record import ClauseResult
 
 def side(values: Sequence[float]) -> str:
     """The mean and how many values it is of: `0.915 (3)`; "" for none."""
-    return f"{math.fsum(values) / len(values):.4g} ({len(values)})" if values else ""
+    return f"{sum(values) / len(values):.4g} ({len(values)})" if values else ""
 
 
 def effect(clause: ClauseResult) -> str:

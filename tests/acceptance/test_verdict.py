@@ -175,6 +175,13 @@ def test_what_differs_between_the_sides_is_named(other: dict[str, Any], said: st
     assert got.reason == f"no comparison with baseline: {said}"
 
 
+def test_a_yardstick_is_not_compared_with_itself() -> None:
+    both = runs("ssim", BASE)
+    got = one(SSIM, [*both, run(3, ssim=0.99)], both)
+    assert got.result == "unknown"
+    assert got.reason == "no comparison with baseline: the candidate's own runs are in it"
+
+
 def test_an_absolute_clause_needs_no_comparable_yardstick() -> None:
     got = one(ABSOLUTE, runs("ssim", BETTER), runs("ssim", BASE, comparable="x"))
     assert got.result == "pass"
@@ -220,8 +227,14 @@ def test_a_candidate_that_is_not_finite_fails(odd: float, reference: list[Any]) 
 
 def test_a_yardstick_that_is_not_finite_is_unknown() -> None:
     got = one(SSIM, runs("ssim", BETTER), runs("ssim", [0.9, math.nan, 0.9]))
-    assert (got.result, got.point) == ("unknown", None)
-    assert "nan" in got.reason
+    assert (got.result, got.point, got.noise_sd) == ("unknown", None, None)
+    assert got.reason == "no comparison with baseline: its ssim is nan (3)"
+
+
+def test_opposite_infinities_of_one_seed_are_not_finite_either() -> None:
+    both = [run(0, ssim=math.inf), run(0, ssim=-math.inf)]
+    assert one(SSIM, both, runs("ssim", BASE)).result == "fail"
+    assert one(SSIM, runs("ssim", BASE), both).result == "unknown"
 
 
 def test_a_ratio_over_zero_is_unknown() -> None:
