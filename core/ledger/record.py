@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-EVENTS = ("started", "ended", "verdict", "decision", "note")
-
 Status = Literal[
     "running",
     "finished",  # evaluated; says nothing about being good
@@ -198,6 +196,7 @@ class RunRecord(_Part):
     run: str  # ULID
     task: str
     task_version: int
+    primary: str | None = None  # the task's headline metric
     variant: str
     kind: Literal["run", "trial", "ablation", "confirm", "repro", "imported"]
     study: str | None

@@ -1,0 +1,138 @@
+"""The cache that makes the ledger quick: every event that this clone knows, folded, in sqlite.
+
+Never the truth. Missing, corrupt, of another schema or over a journal that shrank, it is made anew;
+where it cannot be written it lives in memory. It says what one work tree sees (its HEAD decides
+which decisions count), so a linked work tree has its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from core import locks
+from core.ledger import flat, intake, liveness
+from core.project import Project
+
+SCHEMA = 1
+WAIT_S = 120.0  # for another process that fills the same index
+CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+UNWRITABLE = {
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+}
+T = TypeVar("T")
+
+TABLES = f"""
+{flat.TABLES}
+{intake.TABLES}
+PRAGMA user_version = {SCHEMA};
+"""
+
+
+class Index:
+    """An open index. What this clone writes is seen at once, branches when asked to look."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._path = _place(project)
+        self._looked = False  # at the branches and the work tree
+        try:
+            self._db = self._open()
+        except (OSError, sqlite3.OperationalError):
+            self._db = self._in_memory()
+
+    def read(self, use: Callable[[sqlite3.Connection], T], *, look: bool = False) -> T:
+        """Take in what is new, then answer from the index, mended where it has to be.
+
+        Args:
+            use: Gets the connection.
+            look: Look at the branches and the work tree too; the first read always does.
+        """
+        try:
+            return self._read(use, look)
+        except intake.JournalShrank:
+            self._db = self._open(anew=True)
+        except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code not in CORRUPT | UNWRITABLE:
+                raise
+            self._db = self._open(anew=True) if code in CORRUPT else self._in_memory()
+        self._looked = False
+        return self._read(use, look)
+
+    def _read(self, use: Callable[[sqlite3.Connection], T], look: bool) -> T:
+        look = look or not self._looked
+        if look or intake.journal_grew(self._db, self._project):
+            with _transaction(self._db):
+                intake.Intake(self._db, self._project).take(branches=look)
+            self._looked = True
+        return use(self._db)
+
+    def _open(self, *, anew: bool = False) -> sqlite3.Connection:
+        """The index on disk; made anew when asked to, or when this version cannot read it."""
+        with locks.exclusive(self._path.parent / "locks" / "index"):
+            if not anew:
+                db = self._connect(str(self._path))
+                if _readable(db):
+                    return db
+                db.close()
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self._path}{end}").unlink(missing_ok=True)
+            db = self._connect(str(self._path))
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript(TABLES)
+            return db
+
+    def _in_memory(self) -> sqlite3.Connection:
+        db = self._connect(":memory:")
+        db.executescript(TABLES)
+        return db
+
+    def _connect(self, target: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            target,
+            timeout=WAIT_S,
+            isolation_level=None,
+            check_same_thread=False,  # sqlite takes its own lock
+        )
+        db.execute("PRAGMA synchronous = NORMAL")  # a lost cache is made again
+        db.execute("PRAGMA cache_size = -65536")  # KiB
+        db.create_function("gone", 1, lambda run: not liveness.alive(self._project, run))
+        return db
+
+
+def _readable(db: sqlite3.Connection) -> bool:
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in CORRUPT:
+            raise
+        return False
+    return bool(version == SCHEMA)
+
+
+def _place(project: Project) -> Path:
+    """The index file: in the store, or with git's other files of a linked work tree."""
+    for folder in (project.root, *project.root.parents):
+        dot = folder / ".git"
+        if dot.is_file():
+            return Path(dot.read_text().removeprefix("gitdir:").strip()) / "assay" / "index.db"
+        if dot.exists():
+            break
+    return project.store / "index.db"
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:  # sqlite itself rolls back when the disk is full
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
