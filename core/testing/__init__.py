@@ -17,8 +17,8 @@ from core.testing.tiny import Result, tiny_run
 __all__ = ["PROMISES", "Result", "Subject", "check_task", "tiny_run"]
 
 PROMISES: tuple[Promise, ...] = (
-    declaration.declares_lightly,
     declaration.names_resolve,
+    declaration.declares_lightly,
     behaviour.tiny_goes_all_the_way,
     behaviour.metrics_are_numbers_or_absent,
     behaviour.repeats_exactly,

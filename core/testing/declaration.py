@@ -48,7 +48,7 @@ def _loads(modules: list[str], names: tuple[str, ...]) -> list[str]:
         text=True,
         check=False,
     )
-    demand(done.returncode == 0, done.stderr.strip())
+    demand(done.returncode == 0, (done.stderr.splitlines() or ["it died"])[-1])
     return done.stdout.split()
 
 
