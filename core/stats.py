@@ -106,7 +106,7 @@ def sd(values: Sequence[float]) -> float:
     if all(v == values[0] for v in values):  # exactly 0, though their mean may be a rounding off
         return 0.0
     centre = _centre(values)
-    return math.sqrt(math.fsum((v - centre) * (v - centre) for v in values) / (len(values) - 1))
+    return math.sqrt(sum((v - centre) * (v - centre) for v in values) / (len(values) - 1))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -124,7 +124,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _centre(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return sum(values) / len(values)
 
 
 def _quantile(df: float) -> float:

@@ -17,18 +17,28 @@ def effect(clause: ClauseResult) -> str:
     """The point and its bounds: `+0.031 [+0.024, +0.038] dB`; "" when there is no point."""
     if clause.point is None:
         return ""
-    bounds = (
-        ""
-        if clause.low is None
-        else f" [{_number(clause, clause.low)}, {_number(clause, clause.high)}]"
-    )
-    return f"{_number(clause, clause.point)}{bounds}{_unit(clause)}"
+    scale = 100 if clause.rule == "ratio" else 1
+    low, high = (None if b is None else scale * b for b in (clause.low, clause.high))
+    return interval(scale * clause.point, low, high, _sign(clause)) + _unit(clause)
+
+
+def interval(point: float, low: float | None, high: float | None, sign: str = "") -> str:
+    """A number to two digits of its uncertainty, with its bounds unless they are the point.
+
+    `sign` is as in a format: "+" shows it always.
+    """
+    reach = 0.0 if low is None or high is None else high - point
+    if reach <= 1e-9 * max(abs(point), 1.0):  # none, or the rounding of equal numbers
+        return f"{point:{sign}.4g}"
+    places = f".{max(0, 1 - math.floor(math.log10(reach)))}f" if reach < 1000 else ".4g"
+    return f"{point:{sign}{places}} [{low:{sign}{places}}, {high:{sign}{places}}]"
 
 
 def needed(clause: ClauseResult) -> str:
     """What the clause asks for: `at least +0.02`, `below 60 ms`."""
     words = {"at_most": "at most", "below": "below"}.get(clause.rule, "at least")
-    return f"{words} {_number(clause, clause.threshold)}{_unit(clause)}"
+    threshold = clause.threshold * (100 if clause.rule == "ratio" else 1)
+    return f"{words} {threshold:{_sign(clause)}.4g}{_unit(clause)}"
 
 
 def reason(clause: ClauseResult, lost_to_holm: bool) -> str:
@@ -67,10 +77,8 @@ def _open(clause: ClauseResult, lost_to_holm: bool) -> str:
     return "; the spread between seeds leaves it open"
 
 
-def _number(clause: ClauseResult, value: float | None) -> str:
-    if clause.rule == "ratio":
-        return f"{100 * (value or 0.0):+.4g}"
-    return f"{value:+.4g}" if clause.rule == "gain" else f"{value:.4g}"
+def _sign(clause: ClauseResult) -> str:
+    return "+" if clause.rule in ("gain", "ratio") else ""
 
 
 def _unit(clause: ClauseResult) -> str:

@@ -136,6 +136,16 @@ def test_a_clause_passes_only_when_its_point_satisfies_and_fails_only_when_it_do
         assert (margin <= 0) == (verdict.verdict == "pass")
 
 
+@given(
+    criteria, *[st.lists(st.tuples(st.integers(0, 3), st.floats(), st.floats()), min_size=1)] * 2
+)
+def test_any_numbers_can_be_judged_and_recomputed(asked: Asked, ours: Rows, theirs: Rows) -> None:
+    verdict = judge(METRICS, asked, records(ours), {"baseline": records(theirs)})
+    text = verdict.model_dump_json()
+    assert recompute(Verdict.model_validate_json(text)).model_dump_json() == text
+    assert all(abs(m) <= VIOLATED for m in margins(verdict).margins.values())
+
+
 # ---- negative controls ----
 
 

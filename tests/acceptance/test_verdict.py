@@ -373,10 +373,10 @@ def test_counts_that_do_not_spread_are_exact() -> None:
 def test_a_reason_is_one_sentence_with_numbers_and_units() -> None:
     got = one(PSNR, runs("psnr", [29.78, 29.8, 29.82]), runs("psnr", [30.0, 30.0, 30.0]))
     assert got.reason == (
-        "psnr gain -0.2 [-0.2337, -0.1663] dB over baseline, needed at least -0.3 dB"
+        "psnr gain -0.200 [-0.234, -0.166] dB over baseline, needed at least -0.3 dB"
         " (paired t, n = 3)"
     )
-    assert (effect(got), needed(got)) == ("-0.2 [-0.2337, -0.1663] dB", "at least -0.3 dB")
+    assert (effect(got), needed(got)) == ("-0.200 [-0.234, -0.166] dB", "at least -0.3 dB")
 
 
 def test_an_open_clause_says_what_would_close_it() -> None:
