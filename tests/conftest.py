@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,5 +19,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A fresh git project whose task is the toy; the working directory lies in it."""
     made = toy.build(tmp_path / "project")
     monkeypatch.chdir(made.root)
-    monkeypatch.syspath_prepend(str(toy.HERE))  # one import of the toy serves all projects
+    monkeypatch.syspath_prepend(str(made.root))
+    for name in ("toytask", "toywork"):  # another test's copy
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return made
