@@ -38,6 +38,7 @@ def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
     }
     return spec.model_dump(mode="json", include=kept) | {
         "task_version": task.version,
+        "primary": task.primary,
         "config": spec.config,
         "config_digest": identity.config_digest,
         "overrides": spec.overrides,
@@ -79,6 +80,7 @@ def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, 
     status, reason = _status(found, exit_code, cause)
     timing = {**found.get("timing", {}), "ended": clock.stamp()}
     return {
+        "attempt": spec.attempt,
         "status": status,
         "reason": reason,
         "error": found.get("error"),
