@@ -66,8 +66,8 @@ class City:
         """The view at hour t: H W 3."""
         at = sun(t)
         degrees = math.degrees(at.elevation)
-        warmth = np.interp(degrees, [0, 30], [0, 1])  # low sun is red
-        sunlight = np.array([1.0, 0.5 + 0.4 * warmth, 0.25 + 0.6 * warmth])
+        white = np.interp(degrees, [0, 40], [0, 1])  # a low sun is red
+        sunlight = np.array([1.0, 0.4 + 0.5 * white, 0.1 + 0.75 * white])
         sunlight *= 2.6 * max(math.sin(at.elevation), 0)
         skylight = np.array([0.4, 0.55, 0.9]) * np.interp(degrees, [-12, 0, 25], [0.04, 0.3, 0.8])
         night = np.interp(degrees, [-5, 2], [1, 0])
@@ -91,7 +91,7 @@ def shadows(heights: Grid, at: Sun) -> Grid:
     for step in range(1, int(reach) + 1):
         there = _shifted(heights, round(step * south), round(step * east))
         clearance = np.minimum(clearance, heights + step * rise - there)
-    soft: Grid = np.clip(clearance + 0.5, 0, 1)
+    soft: Grid = np.clip(1 + clearance, 0, 1)  # flat ground is lit however low the sun
     return soft
 
 
