@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import locks
-from core.ledger import disk, intake, lookup, query, repository, segments
+from core.ledger import disk, flat, intake, lookup, query, repository, segments
 from core.ledger.index import Index
 from core.ledger.journal import Journal
 from core.ledger.liveness import alive, folder
@@ -75,9 +75,12 @@ class Ledger:
         """
         from core.ledger.record import RunRecord
 
-        rows = self._select(["record", "status"], where, sort, limit, offset)
-        found = [(RunRecord.model_validate_json(text), status) for text, status in rows]
-        return [r if r.status == s else r.model_copy(update={"status": s}) for r, s in found]
+        def records(db: sqlite3.Connection) -> list[RunRecord]:
+            rows = query.select(db, ["run", "status"], where, sort, limit, offset)
+            found = [((intake.folded(db, run)[0] or {}), status) for run, status in rows]
+            return [RunRecord.model_validate(f | {"status": status}) for f, status in found]
+
+        return self._index.read(records)
 
     def rows(
         self,
@@ -94,6 +97,10 @@ class Ledger:
         """
         found = self._select(columns, where, sort, limit, offset)
         return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def names(self) -> list[str]:
+        """Every `metric.x` and `config.x` that `rows` and filters know."""
+        return sorted(f"{kind}.{name}" for kind, name in self._index.read(flat.columns))
 
     def find(self, ref: str) -> RunRecord:
         """The run that a reference means.

@@ -13,35 +13,31 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Column of `run` -> where it stands in a record.
-FIELDS: dict[str, tuple[str, ...]] = {
-    **{
-        name: (name,)
-        for name in (
-            *("run", "task", "task_version", "variant", "kind", "study", "trial", "parent"),
-            *("attempt", "seed", "group", "comparable", "status", "void", "reason", "primary"),
-            *("config_digest", "steps", "nonfinite_steps"),
-        )
-    },
+PLAIN = (
+    *("run", "task", "task_version", "variant", "kind", "study", "trial", "parent", "attempt"),
+    *("seed", "group", "comparable", "status", "void", "reason", "primary", "config_digest"),
+    *("steps", "nonfinite_steps"),
+)
+# Column -> part of the record and name in it.
+NESTED = {
     "verdict": ("verdict", "verdict"),
     "decision": ("decision", "decision"),
-    **{name: ("timing", name) for name in ("created", "started", "ended")},
-    **{name: ("timing", name) for name in ("setup_s", "train_s", "eval_s")},
-    **{name: ("resources", name) for name in ("device", "device_name", "threads", "cpu_s")},
-    **{name: ("resources", name) for name in ("peak_rss_mib", "peak_vram_mib")},
-    **{name: ("git", name) for name in ("commit", "head", "branch", "dirty", "code_tree")},
-    **{name: ("env", name) for name in ("python", "torch")},
     "budget_kind": ("budget", "kind"),
     "budget_limit": ("budget", "limit"),
     "used_s": ("budget", "used_s"),
+    **{n: ("timing", n) for n in ("created", "started", "ended", "setup_s", "train_s", "eval_s")},
+    **{n: ("resources", n) for n in ("device", "device_name", "threads", "cpu_s")},
+    **{n: ("resources", n) for n in ("peak_rss_mib", "peak_vram_mib")},
+    **{n: ("git", n) for n in ("commit", "head", "branch", "dirty", "code_tree")},
+    **{n: ("env", n) for n in ("python", "torch")},
 }
+FIELDS = (*PLAIN, *NESTED)
 MOST = 1900  # columns of a table; sqlite allows 2,000
 
 TABLES = f"""
 CREATE TABLE run (
     key INTEGER PRIMARY KEY, {", ".join(f'"{name}"' for name in FIELDS)},
-    mine, -- 1 when this clone's journal started it
-    record TEXT
+    mine -- 1 when this clone's journal started it
 );
 CREATE UNIQUE INDEX run_id ON run (run);
 CREATE INDEX run_group ON run ("group");
@@ -63,12 +59,11 @@ class Tables:
     def put(self, record: Mapping[str, Any], mine: bool) -> None:
         """Add or replace the row of a run."""
         found = self._db.execute("SELECT key FROM run WHERE run = ?", (record["run"],)).fetchone()
-        cells = [cell(_at(record, path)) for path in FIELDS.values()]
-        text = json.dumps(record, ensure_ascii=False)
-        marks = ",".join("?" * (len(cells) + 3))
+        values = [record.get(name) for name in PLAIN]
+        values += [(record.get(part) or {}).get(name) for part, name in NESTED.values()]
         key = self._db.execute(
-            f"INSERT OR REPLACE INTO run VALUES ({marks})",
-            (found and found[0], *cells, mine, text),
+            f"INSERT OR REPLACE INTO run VALUES (?, ?{', ?' * len(values)})",
+            (found and found[0], *map(cell, values), mine),
         ).lastrowid
         metrics = record.get("metrics", {})
         self._wide("metric", key, {n: _number(m["value"]) for n, m in metrics.items()})
@@ -133,10 +128,3 @@ def _number(value: float | str) -> float | None:
     """A metric's value; None for NaN, which no filter matches and which sorts last."""
     number = float(value)
     return None if math.isnan(number) else number
-
-
-def _at(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = record
-    for name in path:
-        value = value.get(name) if value is not None else None
-    return value

@@ -198,13 +198,7 @@ class Intake:
         return key, event
 
     def _fold(self, run: str, fresh: Mapping[int, dict[str, Any]]) -> None:
-        rows = self._db.execute(SPEAKING, (run,)).fetchall()
-        mine = any(own for _, kind, own, _ in rows if kind == "started")
-        record = fold(
-            fresh.get(key) or json.loads(line)
-            for key, kind, own, line in rows
-            if own or not mine or kind not in ("started", "ended")
-        )
+        record, mine = folded(self._db, run, fresh)
         if record:
             self._tables.put(record, mine)
 
@@ -216,6 +210,23 @@ class Intake:
         )
         for (run,) in gated.fetchall():
             self._fold(run, {})
+
+
+def folded(
+    db: sqlite3.Connection, run: str, parsed: Mapping[int, dict[str, Any]] | None = None
+) -> tuple[dict[str, Any] | None, bool]:
+    """The record of a run, None before it started; and whether this clone started it.
+
+    `parsed`: events by key that need not be parsed again.
+    """
+    rows = db.execute(SPEAKING, (run,)).fetchall()
+    mine = any(own for _, kind, own, _ in rows if kind == "started")
+    events = (
+        (parsed or {}).get(key) or json.loads(line)
+        for key, kind, own, line in rows
+        if own or not mine or kind not in ("started", "ended")
+    )
+    return fold(events), mine
 
 
 def journal_grew(db: sqlite3.Connection, project: Project) -> bool:

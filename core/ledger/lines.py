@@ -16,7 +16,7 @@ SCHEMA = 1
 EVENTS = ("started", "ended", "verdict", "decision", "note")
 ENVELOPE = ("v", "e", "id", "run", "t", "p", "d")  # p: digest of the writer's line before; d: own
 MAX_LINE = 1 << 20  # bytes; what is larger is an artifact, named by its digest
-CHUNK = 8 << 20  # bytes read at once
+CHUNK = 1 << 20  # bytes read at once
 
 _MARK = b',"d":"'
 _END = b'"}'

@@ -84,7 +84,7 @@ def select(
     limit: int | None = None,
     offset: int = 0,
 ) -> list[tuple[Any, ...]]:
-    """Rows of the named columns (`record` is the whole record as JSON), newest first.
+    """Rows of the named columns, newest first.
 
     Args:
         db: The index.
@@ -99,7 +99,7 @@ def select(
         AssayError: an unknown name, a filter that is not valid or takes too long.
     """
     names = Names(db)
-    used = [Column("run.record", "run") if c == "record" else names.find(c) for c in columns]
+    used = [names.find(name) for name in columns]
     condition, more = _condition(where or "true", names)
     order, sorted_by = _order(db, sort, names)
     tables = {c.table for c in (*used, *more, sorted_by)}
