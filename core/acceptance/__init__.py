@@ -7,7 +7,7 @@ compared is unknown, with its reason, and unknown never becomes pass.
 from core.acceptance.control import selftest
 from core.acceptance.decide import VIOLATED, Margins, groups, margins, outcome
 from core.acceptance.evidence import missing, usable
-from core.acceptance.verdict import judge, recompute
+from core.acceptance.verdict import judge, recompute, unfinished
 from core.acceptance.wording import effect, needed, side
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "recompute",
     "selftest",
     "side",
+    "unfinished",
     "usable",
 ]

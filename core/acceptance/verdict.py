@@ -73,11 +73,15 @@ def _flat(criteria: Sequence[Criterion | AnyOf]) -> list[tuple[str | None, Crite
     return out
 
 
+def unfinished(candidate: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs whose seed has no finished run. They are not left out: survivors alone would flatter."""
+    done = {r.seed for r in usable(candidate)}
+    return [r for r in candidate if not r.void and r.seed not in done]
+
+
 def _finished(candidate: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs to judge. A seed that broke is not dropped: the survivors alone would flatter."""
-    valid = [r for r in candidate if not r.void]
-    done = usable(valid)
-    broken = [r for r in valid if r.seed not in {d.seed for d in done}]
+    """The runs to judge."""
+    done, broken = usable(candidate), unfinished(candidate)
     if broken or not done:
         said = ", ".join(f"run {r.run} (seed {r.seed}) is {r.status}" for r in broken)
         raise AssayError(

@@ -35,10 +35,10 @@ def interval(point: float, low: float | None, high: float | None, sign: str = ""
 
 
 def needed(clause: ClauseResult) -> str:
-    """What the clause asks for: `at least +0.02`, `below 60 ms`."""
-    words = {"at_most": "at most", "below": "below"}.get(clause.rule, "at least")
+    """What the clause asks for: `≥ +0.02`, `< 60 ms`."""
+    relation = {"at_most": "≤", "below": "<"}.get(clause.rule, "≥")
     threshold = clause.threshold * (100 if clause.rule == "ratio" else 1)
-    return f"{words} {threshold:{_sign(clause)}.4g}{_unit(clause)}"
+    return f"{relation} {threshold:{_sign(clause)}.4g}{_unit(clause)}"
 
 
 def reason(clause: ClauseResult, lost_to_holm: bool) -> str:

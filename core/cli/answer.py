@@ -86,7 +86,7 @@ def envelope(got: Answer) -> str:
 def plain(value: Any) -> Any:
     """JSON form of pydantic models, paths and sets."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return json.loads(value.model_dump_json())  # a NaN becomes "NaN" on this way alone
     return sorted(value) if isinstance(value, (set, frozenset)) else str(value)
 
 

@@ -31,13 +31,18 @@ LIGHTMAP: tuple[Criterion | AnyOf, ...] = (
 
 
 def run(
-    seed: int = 0, *, absent: dict[str, str] | None = None, device: str = "cpu", **given: Any
+    seed: int = 0,
+    *,
+    declared: Sequence[Metric] = METRICS,
+    absent: dict[str, str] | None = None,
+    device: str = "cpu",
+    **given: Any,
 ) -> RunRecord:
     """A finished run; keywords are metrics, or fields of the record."""
     metrics = {
         m.name: m.model_dump(include={"unit", "direction", "split", "timing"})
         | {"value": given.pop(m.name)}
-        for m in METRICS
+        for m in declared
         if m.name in given
     }
     fields = {k: given.pop(k) for k in list(given) if k in RunRecord.model_fields}

@@ -358,7 +358,7 @@ def test_an_absolute_clause_of_several_seeds_wants_the_bound_inside() -> None:
 def test_one_run_settles_an_absolute_clause_by_its_value_and_says_so() -> None:
     got = one(ABSOLUTE, [run(ssim=0.91)], [])
     assert (got.result, got.low, got.detectable) == ("pass", None, None)
-    assert got.reason == "ssim 0.91, needed at least 0.9 (one run)"
+    assert got.reason == "ssim 0.91, needed ≥ 0.9 (one run)"
 
 
 def test_counts_that_do_not_spread_are_exact() -> None:
@@ -373,17 +373,16 @@ def test_counts_that_do_not_spread_are_exact() -> None:
 def test_a_reason_is_one_sentence_with_numbers_and_units() -> None:
     got = one(PSNR, runs("psnr", [29.78, 29.8, 29.82]), runs("psnr", [30.0, 30.0, 30.0]))
     assert got.reason == (
-        "psnr gain -0.200 [-0.234, -0.166] dB over baseline, needed at least -0.3 dB"
-        " (paired t, n = 3)"
+        "psnr gain -0.200 [-0.234, -0.166] dB over baseline, needed ≥ -0.3 dB (paired t, n = 3)"
     )
-    assert (effect(got), needed(got)) == ("-0.200 [-0.234, -0.166] dB", "at least -0.3 dB")
+    assert (effect(got), needed(got)) == ("-0.200 [-0.234, -0.166] dB", "≥ -0.3 dB")
 
 
 def test_an_open_clause_says_what_would_close_it() -> None:
     alone = one(SSIM, [run(ssim=0.95)], [run(ssim=0.90)])
     noisy = one(SSIM, runs("ssim", [0.80, 0.95, 1.1]), runs("ssim", BASE), paired=False)
     assert alone.reason.endswith(
-        "needed at least +0.02 (Welch t, n = 1 v. 1); "
+        "needed ≥ +0.02 (Welch t, n = 1 v. 1); "
         "one value shows no spread, so at least 2 seeds a side are needed"
     )
     assert noisy.reason.endswith("(Welch t, n = 3 v. 3); the spread between seeds leaves it open")

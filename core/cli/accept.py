@@ -1,0 +1,231 @@
+"""Commands that judge: accept, and the yardsticks that it judges against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.cli.answer import Answer, command
+
+if TYPE_CHECKING:
+    from core.contract import Task
+    from core.ledger import Ledger
+    from core.ledger.baselines import Yardstick
+    from core.ledger.record import RunRecord, Verdict
+    from core.project import Project
+
+baseline = typer.Typer(help="Set, show or remove the yardsticks in ledger/baselines.yaml.")
+Name = Annotated[str, typer.Option(help="The yardstick's name; clauses ask for `baseline`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.add_typer(baseline, name="baseline")
+
+    @command(app)
+    def accept(
+        task: str,
+        ref: Annotated[
+            str | None,
+            typer.Argument(help="A run, a group or a study; default: the newest group."),
+        ] = None,
+        variant: Annotated[
+            str | None, typer.Option("--variant", "-v", help="Look at this variant only.")
+        ] = None,
+        against: Annotated[
+            str | None, typer.Option(help="A yardstick in place of those that clauses name.")
+        ] = None,
+        junit: Annotated[
+            Path | None, typer.Option(help="Write a JUnit file, one case a criterion.")
+        ] = None,
+        markdown: Annotated[
+            bool, typer.Option("--markdown", help="Tables for a pull request.")
+        ] = False,
+        selftest: Annotated[
+            bool,
+            typer.Option("--selftest", help="Judge the criteria: what must not pass, REF too."),
+        ] = False,
+    ) -> Answer:
+        """Judge a task's newest group of runs: exit 0 pass, 4 fail, 3 inconclusive."""
+        from core import judging, project, registry
+        from core.ledger import Ledger, baselines
+        from core.report import table, verdict
+
+        here = project.find()
+        declared = registry.load(here).find(task)
+        if against:
+            baselines.get(here, task, against)
+        ledger = Ledger(here)
+        if selftest:
+            return _selftest(here, ledger, declared, ref, against or baselines.DEFAULT)
+        group = _group(here, ledger, declared, ref, variant, against or baselines.DEFAULT)
+        judged = judging.judge_group(here, ledger, declared, group, against=against)
+        ledger.publish()
+        title = f"{task} {ledger.group(group)[0].variant}"
+        if junit:
+            junit.parent.mkdir(parents=True, exist_ok=True)
+            junit.write_text(verdict.junit(judged, title) + "\n", encoding="utf-8")
+        form = table.markdown if markdown else table.text
+        return _answer(judged, title, form(verdict.tables(judged, title)))
+
+
+def _group(
+    here: Project,
+    ledger: Ledger,
+    task: Task[Any],
+    ref: str | None,
+    variant: str | None,
+    against: str,
+) -> str:
+    """The digest of the group to judge."""
+    from core import judging
+    from core.study import folder
+
+    where = ["true"]
+    if ref and folder.named(here, ref):
+        where.append(f"study = '{folder.find(here, ref).plan.id}'")
+    elif ref:
+        return _named(ledger, task, ref)[0].group
+    if variant:
+        where.append(f"variant = '{task.variant(variant).name}'")
+    avoid = judging.yardsticks(here, ledger, task.name).get(against, [])
+    return judging.newest_group(ledger, task.name, avoid, " and ".join(where))
+
+
+def _named(ledger: Ledger, task: Task[Any], ref: str) -> list[RunRecord]:
+    """The group that a digest or one of its runs names."""
+    from core.errors import AssayError
+
+    runs = ledger.group(ref) if ref.isalnum() else []
+    runs = runs or ledger.group(ledger.find(ref).group)
+    if runs[0].task != task.name:
+        raise AssayError(
+            f"{ref} is a run of {runs[0].task}, not of {task.name}", f"See `assay ls {task.name}`"
+        )
+    return runs
+
+
+def _answer(judged: Verdict, title: str, text: str) -> Answer:
+    from core import acceptance
+    from core.errors import AssayError, Exit
+
+    if judged.verdict == "pass":
+        return Answer(judged, text)
+    failed = judged.verdict == "fail"
+    results = {n: acceptance.outcome(c) for n, c in acceptance.groups(judged.clauses).items()}
+    named = [n for n, result in results.items() if result == ("fail" if failed else "unknown")]
+    error = AssayError(
+        f"{title} is not accepted: {', '.join(named)}"
+        if failed
+        else f"{title} cannot be judged yet: {', '.join(named) or 'the task declares no criteria'}",
+        code="not_accepted" if failed else "inconclusive",
+        exit_code=Exit.NOT_ACCEPTED if failed else Exit.INCONCLUSIVE,
+    )
+    return Answer(judged, text, error.exit_code, error)
+
+
+def _selftest(
+    here: Project, ledger: Ledger, task: Task[Any], ref: str | None, against: str
+) -> Answer:
+    """Whether the task's criteria refuse what they must."""
+    from core import acceptance, judging
+    from core.errors import AssayError, Exit
+
+    found = acceptance.selftest(
+        task.metrics,
+        judging.aimed(task.criteria, against),
+        judging.yardsticks(here, ledger, task.name),
+        _named(ledger, task, ref) if ref else (),
+        against=against,
+        paired=task.paired_seeds,
+    )
+    text = "\n".join(f"{name:22} {v.verdict}" for name, v in found.items())
+    passed = [name for name, v in found.items() if v.verdict == "pass"]
+    if passed:
+        error = AssayError(
+            f"the criteria of {task.name} accept what they must not: {', '.join(passed)}",
+            "Ask for a gain, or for more than the yardstick has",
+            code="cannot_fail",
+            exit_code=Exit.NOT_ACCEPTED,
+        )
+        return Answer(found, text, Exit.NOT_ACCEPTED, error)
+    return Answer(found, text)
+
+
+@command(baseline, "set")
+def set_(
+    task: str,
+    runs: Annotated[list[str], typer.Argument(help="Runs; each stands for its whole group.")],
+    name: Name = "baseline",
+    note: Annotated[str, typer.Option(help="Why this one.")] = "",
+    by: Annotated[str, typer.Option(help="human, agent or CI.")] = "human",
+    only: Annotated[bool, typer.Option("--only", help="These runs, not their group.")] = False,
+) -> Answer:
+    """Record what a task's runs are judged against."""
+    from dataclasses import asdict
+
+    from core import project, registry
+    from core.errors import AssayError
+    from core.ledger import Ledger, baselines
+
+    here = project.find()
+    declared = registry.load(here).find(task)
+    ledger = Ledger(here)
+    chosen = {r.run: r for ref in runs for r in _countable(ledger, declared, ref, only)}
+    if len({r.group for r in chosen.values()}) > 1:
+        raise AssayError(
+            f"{', '.join(runs)} are of several groups", "A yardstick's runs differ by seed alone"
+        )
+    ids = sorted(chosen, key=lambda run: (chosen[run].seed, run))
+    new = baselines.put(here, task, ids, by=by, name=name, note=note)
+    return Answer(asdict(new), _line(task, name, new))
+
+
+@command(baseline)
+def show(
+    task: Annotated[str | None, typer.Argument(help="One task; default: all.")] = None,
+) -> Answer:
+    """List the yardsticks and their runs."""
+    from dataclasses import asdict
+
+    from core import project
+    from core.ledger import baselines
+
+    whole = baselines.load(project.find())
+    named = {t: whole[t] for t in sorted(whole) if task in (None, t)}
+    lines = [_line(t, name, one) for t, given in named.items() for name, one in given.items()]
+    data = {t: {name: asdict(one) for name, one in given.items()} for t, given in named.items()}
+    return Answer(data, "\n".join(lines) or "no yardstick is set")
+
+
+@command(baseline)
+def remove(task: str, name: Name = "baseline") -> Answer:
+    """Take a yardstick away; its runs stay."""
+    from dataclasses import asdict
+
+    from core import project
+    from core.ledger import baselines
+
+    old = baselines.remove(project.find(), task, name)
+    return Answer(asdict(old), f"removed {_line(task, name, old)}")
+
+
+def _countable(ledger: Ledger, task: Task[Any], ref: str, only: bool) -> list[RunRecord]:
+    """The finished runs that a reference stands for."""
+    from core import acceptance
+    from core.errors import AssayError
+
+    runs = _named(ledger, task, ref)
+    counting = acceptance.usable([ledger.find(ref)] if only else runs)
+    if not counting:
+        raise AssayError(f"{ref} has no finished run that counts", "See `assay show`")
+    return counting
+
+
+def _line(task: str, name: str, one: Yardstick) -> str:
+    from core.cli.answer import local
+
+    note = f"  {one.note}" if one.note else ""
+    return f"{task}.{name}  {local(one.set)}  {one.by}  {' '.join(one.runs)}{note}"
