@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import acceptance
@@ -15,25 +15,34 @@ from core.project import Project
 
 
 def judge_group(
-    project: Project, ledger: Ledger, task: Task[Any], group: str, *, against: str | None = None
+    project: Project,
+    ledger: Ledger,
+    task: Task[Any],
+    group: str,
+    *,
+    against: str | None = None,
+    criteria: Sequence[Criterion | AnyOf] | None = None,
+    references: Mapping[str, Sequence[RunRecord]] | None = None,
 ) -> Verdict:
     """Judge the runs of a group and record the verdict on each of them.
 
     Args:
         project: Where the yardsticks are written.
         ledger: Where the runs are, and the verdict goes.
-        task: Whose metrics and criteria count.
+        task: Whose metrics count.
         group: The group's digest.
         against: A yardstick that replaces the one named by each clause.
+        criteria: A study's own; None: the task's.
+        references: A study's own yardsticks, such as an ablation's baseline; None: the recorded.
 
     Raises:
         AssayError: a seed of the group has no finished run.
     """
     verdict = acceptance.judge(
         task.metrics,
-        aimed(task.criteria, against),
+        aimed(task.criteria if criteria is None else criteria, against),
         ledger.group(group),
-        yardsticks(project, ledger, task.name),
+        yardsticks(project, ledger, task.name) if references is None else references,
         paired=task.paired_seeds,
     )
     payload = json.loads(verdict.model_dump_json(exclude={"id"}))  # NaN as the string "NaN"

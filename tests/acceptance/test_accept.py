@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from core import judging, registry
 from core.cli import accept
+from core.contract import Criterion
 from core.errors import AssayError, Exit
 from core.ledger import Ledger, baselines
 from core.ledger.fold import ENDED, MERGED, STARTED
@@ -222,6 +223,20 @@ def test_after_a_run_nothing_is_judged_until_the_group_is_complete(
         judging.judge_group(project, ledger, toy, "c" * 16)
     ledger.append("note", late.run, {"kind": "void", "text": "stray", "by": "human"})
     assert judging.after_run(project, ledger, toy, "c" * 16) is not None
+
+
+def test_a_study_may_bring_criteria_and_a_yardstick_of_its_own(
+    project: Project, ledger: Ledger
+) -> None:
+    recorded(ledger, GOOD, "c" * 16)
+    own = recorded(ledger, BASE, "b" * 16)
+    asked = [Criterion(name="error", metric="error", gain=0.05)]
+    verdict = judging.judge_group(
+        project, ledger, toy, "c" * 16, criteria=asked, references={"baseline": own}
+    )
+    assert verdict.verdict == "pass"
+    assert verdict.criteria[0]["gain"] == 0.05
+    assert verdict.reference == sorted(r.run for r in own)
 
 
 # ---- selftest ----
