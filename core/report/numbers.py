@@ -1,0 +1,72 @@
+"""Numbers as people read them: as many digits as their spread lets them mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+
+from core import stats
+from core.contract import Metric
+from core.stats import Estimate
+
+ARROW = {"max": "↑", "min": "↓"}
+NONE = "–"
+
+
+def column(metric: Metric) -> str:
+    """A metric's name, unit and direction: `psnr dB ↑`."""
+    unit = "" if metric.unit == "1" else f" {metric.unit}"
+    return f"{metric.name}{unit} {ARROW[metric.direction]}"
+
+
+def spreads(samples: Iterable[Collection[float]]) -> list[str]:
+    """`23.49 ± 0.10` for each sample of one column: the largest sd is shown to two digits."""
+    given = [list(s) for s in samples]
+    places = _places(max((stats.sd(s) for s in given if _spread(s)), default=0.0))
+    return [_mean(s, places) for s in given]
+
+
+def _mean(values: list[float], places: int | None) -> str:
+    if not values:
+        return NONE
+    odd = [v for v in values if not math.isfinite(v)]
+    if odd:
+        return f"{odd[0]} in {len(odd)} of {len(values)}"
+    if places is None:
+        return f"{stats.mean(values).point:.4g}"
+    centre = f"{stats.mean(values).point:.{places}f}"
+    return f"{centre} ± {stats.sd(values):.{places}f}" if len(values) > 1 else centre
+
+
+def _spread(values: list[float]) -> bool:
+    return len(values) > 1 and all(map(math.isfinite, values))
+
+
+def intervals(estimates: Iterable[Estimate | None]) -> list[str]:
+    """`+2.76 [+2.51, +3.01]` for each estimate of one column; no bounds where there are none."""
+    given = list(estimates)
+    places = _places(max((_reach(e) for e in given if e), default=0.0))
+    return [_interval(e, places) if e else NONE for e in given]
+
+
+def _interval(estimate: Estimate, places: int | None) -> str:
+    form = "+.4g" if places is None else f"+.{places}f"
+    if not _reach(estimate):
+        return f"{estimate.point:{form}}"
+    return f"{estimate.point:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def _reach(estimate: Estimate) -> float:
+    """Half the interval; 0 when it is unknown, or no more than the rounding of equal numbers."""
+    reach = estimate.high - estimate.point
+    return reach if reach > 1e-9 * max(abs(estimate.point), 1.0) else 0.0
+
+
+def _places(size: float) -> int | None:
+    """Decimals that show two digits of `size`, 6 at most; None when it is 0."""
+    return min(6, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else None
+
+
+def exact(value: float | None) -> str:
+    """A number in full; "" for one that is not known."""
+    return "" if value is None or math.isnan(value) else repr(value)
