@@ -1,0 +1,129 @@
+"""A study file: what to run, said once, with strict keys. The format in words: docs/studies.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+
+from core import strict_yaml
+from core.contract import AnyOf, Budget, Criterion, Space
+from core.errors import AssayError, unknown
+from core.project import Project
+from core.spec import Limits
+
+FOLDER = "studies"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Setting(_Strict):
+    """A variant or the `on` side of a switch, written in the study file itself."""
+
+    set: dict[str, Any]
+
+
+class Confirm(_Strict):
+    """Which trials of a search are run again, and on which seeds, before anybody believes them."""
+
+    top: int = Field(1, ge=1)
+    seeds: Literal["baseline"] | tuple[int, ...] = "baseline"
+
+
+class StudyFile(_Strict):
+    """The content of `studies/<name>.yaml`. A key that a kind does not use is refused."""
+
+    task: str
+    kind: Literal["single", "seeds", "ablation", "grid", "search"]
+    about: str = ""
+    config: dict[str, Any] = {}
+    variants: tuple[str, ...] | dict[str, Setting | None] = ()  # None: the declared one
+    switches: dict[str, Setting | tuple[Any, Any]] = {}  # dotted key -> [off, on], name -> {set}
+    design: Literal["named", "leave_one_out", "add_one", "factorial"] = "named"
+    grid: dict[str, list[Any]] = {}
+    reference: str | None = None  # the variant that the others are compared with
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    budget: Budget = Budget()
+    limits: Limits = Limits()
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)  # of a run; None: the cores, shared by the workers
+    workers: int = Field(1, ge=1)
+    criteria: tuple[SerializeAsAny[AnyOf | Criterion], ...] | None = None  # None: the task's
+    search: dict[str, Space] = {}  # {}: the task's
+    objectives: tuple[str, ...] = ()  # (): the task's primary metric
+    sampler: Literal["auto", "tpe", "gp", "random", "grid", "nsga2"] = "auto"
+    pruner: Literal["none", "median", "hyperband"] = "none"
+    warmup: int = Field(0, ge=0)  # steps of a trial before the median pruner may end it
+    trials: int = Field(20, ge=1)
+    timeout: float | None = Field(None, gt=0)  # seconds after which no trial begins
+    storage: str | None = None  # an Optuna URL; None: a journal file of this clone
+    confirm: Confirm | None = None
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice")
+        return seeds
+
+
+OWN: Mapping[str, set[str]] = {  # keys that not every kind uses
+    "single": {"seeds"},
+    "seeds": {"seeds"},
+    "ablation": {"seeds", "reference", "switches", "design"},
+    "grid": {"seeds", "reference", "grid"},
+    "search": {
+        *("search", "objectives", "sampler", "pruner", "warmup"),
+        *("trials", "timeout", "storage", "confirm"),
+    },
+}
+
+
+def find(project: Project, name: str) -> Path:
+    """The file behind a path, or behind the name of a study in `studies/`."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    known = {p.stem: p for p in (project.root / FOLDER).glob("*.yaml")}
+    if name not in known:
+        raise unknown("study", name, known, where=f"{FOLDER}/")
+    return known[name]
+
+
+def read(path: Path) -> StudyFile:
+    """The file, checked by itself; what it says of the task is checked by `plan.make`.
+
+    Raises:
+        AssayError: an unknown key with the closest known one, a refused value, or a key that the
+            kind does not use.
+    """
+    values = strict_yaml.read(path)
+    try:
+        study = StudyFile.model_validate(values)
+    except ValidationError as error:
+        raise _said(error, str(path)) from error
+    unused = (study.model_fields_set & set().union(*OWN.values())) - OWN[study.kind]
+    if unused:
+        raise AssayError(
+            f"{path}: a study of kind {study.kind} does not use '{min(unused)}'",
+            f"Leave it out; the kind's own keys are {', '.join(sorted(OWN[study.kind]))}",
+            code="bad_study",
+        )
+    return study
+
+
+def _said(error: ValidationError, where: str) -> AssayError:
+    """The first mistake in one line, with the closest known key where a key is wrong."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden" and len(path) == 1:
+        return unknown("study key", path[0], StudyFile.model_fields, where=where)
+    key = ".".join(path)
+    given = "" if first["type"] == "missing" else f" = {first['input']!r}"
+    return AssayError(
+        f"{where}: {key}{given}: {first['msg']}", "See docs/studies.md", code="bad_study"
+    )
