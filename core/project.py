@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,22 @@ def find(start: Path | None = None) -> Project:
         "Run assay inside a checkout that has one, or pass --project DIR",
         code="no_project",
     )
+
+
+def writer(store: Path) -> str:
+    """8 hex digits that stand for this clone: in segment names, and in the ref of its snapshots.
+
+    Made at random on first use; of two processes that make it at once, one wins for both.
+    """
+    path = store / "writer"
+    if not path.exists():
+        store.mkdir(parents=True, exist_ok=True)
+        mine = store / f".writer.{os.getpid()}"
+        mine.write_text(os.urandom(4).hex())
+        with contextlib.suppress(FileExistsError):
+            os.link(mine, path)
+        mine.unlink()
+    return path.read_text()
 
 
 def common_dir(folder: Path) -> Path | None:

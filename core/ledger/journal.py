@@ -12,6 +12,7 @@ from typing import Any
 from core import clock, locks
 from core.errors import AssayError
 from core.ledger import disk, lines, payload
+from core.project import writer
 
 ROLL = 64 << 20  # bytes after which the next file begins
 
@@ -34,12 +35,9 @@ class Journal:
         return self._store / ("journal.jsonl" if number == 1 else f"journal.{number}.jsonl")
 
     def writer(self) -> str:
-        """8 hex digits that stand for this clone in segment names; made on first use, at random."""
-        path = self._store / "writer"
-        with disk.writing(self._store), locks.exclusive(self._lock):
-            if not path.exists():
-                disk.replace(path, os.urandom(4).hex().encode())
-        return path.read_text()
+        """8 hex digits that stand for this clone in segment names."""
+        with disk.writing(self._store):
+            return writer(self._store)
 
     def append(self, kind: str, run: str, carried: Mapping[str, Any]) -> dict[str, Any]:
         """Record an event and give it as written; it is on the disk when this returns.
