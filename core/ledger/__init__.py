@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import locks
-from core.ledger import disk, flat, intake, lookup, query, repository, segments
+from core.errors import AssayError
+from core.ledger import board, disk, flat, intake, lookup, query, repository, segments
 from core.ledger.index import Index
 from core.ledger.journal import Journal
 from core.ledger.liveness import alive, folder
@@ -57,6 +58,19 @@ class Ledger:
             new = self._index.read(intake.unpublished)
             return segments.publish(self.project, self._journal.writer(), new, known)
 
+    def commit(self, message: str) -> str | None:
+        """Publish, and commit `ledger/` alone; the commit, or None when there is nothing new.
+
+        Raises:
+            AssayError: there is no repository, or git refuses (a merge in progress, a hook).
+        """
+        if self.project.git_dir is None:
+            raise AssayError(f"{self.project.root} is not in git", "Run `git init` there")
+        self.publish()
+        return (
+            repository.commit(self.project.root, message) if self.project.ledger.exists() else None
+        )
+
     def refresh(self) -> None:
         """Look at all branches and at the work tree's segments again; 3 ms when none moved."""
         self._index.read(lambda _: None, look=True)
@@ -97,6 +111,16 @@ class Ledger:
         """
         found = self._select(columns, where, sort, limit, offset)
         return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def board(
+        self,
+        where: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Rows as `assay ls` shows them; see core.ledger.board.rows."""
+        return self._index.read(lambda db: board.rows(db, self.project, where, sort, limit, offset))
 
     def names(self) -> list[str]:
         """Every `metric.x` and `config.x` that `rows` and filters know."""

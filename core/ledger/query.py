@@ -7,6 +7,7 @@ possible: names are looked up, functions are listed, and sqlite's authorizer ref
 
 from __future__ import annotations
 
+import difflib
 import re
 import sqlite3
 import time
@@ -72,8 +73,17 @@ class Names:
         for kind in ("metric", "config"):
             if (kind, name) in self._columns:
                 return Column(f"{kind}.{self._columns[kind, name]}", kind)
-        known = {*flat.FIELDS, "stale", *(name for _, name in self._columns)}
-        raise unknown("column", name, known, where="the ledger")
+        close = difflib.get_close_matches(
+            name, [*flat.FIELDS, *(known for _, known in self._columns)], n=1
+        )
+        guess = f"Did you mean '{close[0]}'? " if close else ""
+        metrics = ", ".join(sorted(n for kind, n in self._columns if kind == "metric"))
+        raise AssayError(
+            f"no column '{name}'",
+            f"{guess}Metrics: {metrics or 'none yet'}; run fields: {', '.join(flat.FIELDS)}; "
+            "config keys: see `assay config <task>`. Text stands in quotes",
+            code="unknown_column",
+        )
 
 
 def select(

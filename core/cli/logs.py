@@ -1,0 +1,36 @@
+"""A run's log.txt, once or as it grows."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from core.cli.answer import say
+from core.ledger import alive
+from core.project import Project
+
+POLL_S = 0.2
+
+
+def whole(path: Path) -> str:
+    """What the log holds; nothing before the run wrote a line."""
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def follow(project: Project, run: str, path: Path) -> None:
+    """Print the log as it grows, until nobody keeps the run alive."""
+    at = 0
+    while True:
+        lives = alive(project, run)  # asked before reading, so that the last lines are not missed
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(at)
+                new = file.read()
+            new = new[: new.rfind(b"\n") + 1] if lives else new  # whole lines while it grows
+            at += len(new)
+            if new:
+                say(new.decode(errors="replace").removesuffix("\n"), sys.stdout)
+        if not lives:
+            return
+        time.sleep(POLL_S)
