@@ -51,7 +51,8 @@ def _pixels(n: int, base: Base, random: torch.Generator) -> Indices:
 
 def _patches(n: int, side: int, base: Base, random: torch.Generator) -> Indices:
     """All pixels of n square patches, patch by patch and row by row."""
-    hour = torch.randint(len(base.known), (n, 1, 1), generator=random)
+    rounds = torch.rand(-(-n // len(base.known)), len(base.known), generator=random).argsort(1)
+    hour = rounds.flatten()[:n].view(n, 1, 1)
     top = torch.randint(base.day.height - side + 1, (n, 1, 1), generator=random)
     left = torch.randint(base.day.width - side + 1, (n, 1, 1), generator=random)
     along = torch.arange(side)
