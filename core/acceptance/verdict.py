@@ -86,7 +86,7 @@ def _finished(candidate: Sequence[RunRecord]) -> list[RunRecord]:
         said = ", ".join(f"run {r.run} (seed {r.seed}) is {r.status}" for r in broken)
         raise AssayError(
             f"the candidate is not finished: {said or 'it has no run that counts'}",
-            "Wait for it, resume it, or void it with a reason",
+            "Wait for it, resume it with `assay resume <run>`, or void it",
             code="not_finished",
             exit_code=Exit.NOT_FINISHED,
         )

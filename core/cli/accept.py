@@ -55,12 +55,13 @@ def register(app: typer.Typer) -> None:
 
         here = project.find()
         declared = registry.load(here).find(task)
-        if against:
-            baselines.get(here, task, against)
+        name = against or baselines.DEFAULT
+        if against or selftest:
+            baselines.get(here, task, name)
         ledger = Ledger(here)
         if selftest:
-            return _selftest(here, ledger, declared, ref, against or baselines.DEFAULT)
-        group = _group(here, ledger, declared, ref, variant, against or baselines.DEFAULT)
+            return _selftest(here, ledger, declared, ref, name)
+        group = _group(here, ledger, declared, ref, variant, name)
         judged = judging.judge_group(here, ledger, declared, group, against=against)
         ledger.publish()
         title = f"{task} {ledger.group(group)[0].variant}"
@@ -135,7 +136,7 @@ def _selftest(
 
     found = acceptance.selftest(
         task.metrics,
-        judging.aimed(task.criteria, against),
+        task.criteria,
         judging.yardsticks(here, ledger, task.name),
         _named(ledger, task, ref) if ref else (),
         against=against,
@@ -143,15 +144,17 @@ def _selftest(
     )
     text = "\n".join(f"{name:22} {v.verdict}" for name, v in found.items())
     passed = [name for name, v in found.items() if v.verdict == "pass"]
-    if passed:
-        error = AssayError(
-            f"the criteria of {task.name} accept what they must not: {', '.join(passed)}",
-            "Ask for a gain, or for more than the yardstick has",
-            code="cannot_fail",
-            exit_code=Exit.NOT_ACCEPTED,
-        )
-        return Answer(found, text, Exit.NOT_ACCEPTED, error)
-    return Answer(found, text)
+    undecided = [name for name, v in found.items() if v.verdict == "inconclusive"]
+    if not passed + undecided:
+        return Answer(found, text)
+    error = AssayError(
+        f"the criteria of {task.name} {'accept' if passed else 'do not decide'} what they must "
+        f"refuse: {', '.join(passed or undecided)}",
+        "Ask for a gain, or for more than the yardstick has" if passed else "Add seeds to it",
+        code="cannot_fail" if passed else "inconclusive",
+        exit_code=Exit.NOT_ACCEPTED if passed else Exit.INCONCLUSIVE,
+    )
+    return Answer(found, text, error.exit_code, error)
 
 
 @command(baseline, "set")

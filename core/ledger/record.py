@@ -153,7 +153,7 @@ class ClauseResult(_Part):
     point: float | None = None  # mean, or improvement over the reference, in the metric's unit
     low: float | None = None  # one-sided 95 % bounds of the point
     high: float | None = None
-    method: str = ""  # "value", "paired t", "Welch t", "t", "items"
+    method: str = ""  # "value", "t", "paired t", "Welch t"; "": nothing to compare, see reason
     noise_sd: float | None = None  # spread between seeds, in the metric's unit
     detectable: float | None = None  # smallest true effect found with 80 % power
 

@@ -258,6 +258,20 @@ def test_selftest_names_criteria_that_a_given_control_passes(
     assert "given control" in text
 
 
+def test_selftest_on_a_yardstick_of_one_run_decides_nothing(
+    project: Project, ledger: Ledger
+) -> None:
+    alone = recorded(ledger, [0.2], "b" * 16)
+    baselines.put(project, "toy", [alone[0].run], by="human")
+    code, text = assay("accept", "toy", "--selftest")
+    assert (code, "do not decide" in text) == (Exit.INCONCLUSIVE, True)
+
+
+def test_selftest_needs_a_yardstick(project: Project) -> None:
+    code, text = assay("accept", "toy", "--selftest")
+    assert (code, "no baseline 'baseline'" in text) == (Exit.INPUT, True)
+
+
 # ---- baselines ----
 
 
