@@ -24,6 +24,8 @@ DECIDING = ("worker.py", "run.py", "contract.py", "kit")  # what in core can cha
 class Identity:
     """All that the ledger says of a run before it starts."""
 
+    task_version: int
+    primary: str
     git: Git | None
     data: list[Data]
     env: Env
@@ -62,6 +64,8 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         "start_from": spec.start_from and inputs.file_digest(Path(spec.start_from)),
     }
     return Identity(
+        task_version=task.version,
+        primary=task.primary,
         git=taken,
         data=data,
         env=environment(),

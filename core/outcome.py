@@ -9,8 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from core import clock, events, locks, logfile, registry
-from core.contract import Metric, Task
+from core import clock, events, locks, logfile
 from core.identity import Identity
 from core.ledger import Ledger
 from core.project import Project
@@ -21,7 +20,6 @@ LOG_LINES = 50  # of log.txt that the ledger keeps for a run that did not finish
 
 def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
     """Payload of `started`."""
-    task = registry.resolve(spec.use)
     now = clock.stamp()
     budget = spec.budget
     kept = {
@@ -37,8 +35,8 @@ def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
         "comparable",
     }
     return spec.model_dump(mode="json", include=kept) | {
-        "task_version": task.version,
-        "primary": task.primary,
+        "task_version": identity.task_version,
+        "primary": identity.primary,
         "config": spec.config,
         "config_digest": identity.config_digest,
         "overrides": spec.overrides,
@@ -75,7 +73,6 @@ def overrule(spec: RunSpec, status: str, reason: str) -> None:
 
 def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, Any]:
     """Payload of `ended`, from the result file or from how the process died."""
-    task = registry.resolve(spec.use)
     found = result(spec) or {}
     status, reason = _status(found, exit_code, cause)
     timing = {**found.get("timing", {}), "ended": clock.stamp()}
@@ -84,7 +81,10 @@ def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, 
         "status": status,
         "reason": reason,
         "error": found.get("error"),
-        "metrics": _measured(task, found),
+        "metrics": {
+            name: {**value, "step": found.get("judged_step")}
+            for name, value in found.get("metrics", {}).items()
+        },
         "absent": found.get("absent", {}),
         "series": events.summary(spec.dir / events.NAME),
         "artifacts": artifacts(spec.dir),
@@ -118,16 +118,6 @@ def _status(found: dict[str, Any], exit_code: int | None, cause: str | None) -> 
     if exit_code < 0:
         return "crashed", f"killed by {signal.Signals(-exit_code).name}"
     return "crashed", f"left with code {exit_code} and no result"
-
-
-def _measured(task: Task[Any], found: dict[str, Any]) -> dict[str, Any]:
-    def whole(metric: Metric, value: float | str) -> dict[str, Any]:
-        kept = metric.model_dump(include={"unit", "direction", "split", "timing"})
-        return {"value": value, "step": found.get("judged_step"), **kept}
-
-    return {
-        name: whole(task.metric(name), value) for name, value in found.get("metrics", {}).items()
-    }
 
 
 KINDS = {".ckpt": "checkpoint", ".png": "image", ".csv": "table", ".gif": "image", ".npz": "data"}

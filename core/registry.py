@@ -7,6 +7,7 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from core import strict_yaml
@@ -58,7 +59,7 @@ def load(project: Project) -> Registry:
     """Read the registry of a project; its root becomes importable."""
     if str(project.root) not in sys.path:
         sys.path.insert(0, str(project.root))
-    lines = {line.name: line for line in _file_lines(project)}
+    lines = file_lines(project.root)
     for point in entry_points(group=GROUP):
         origin = point.dist.name if point.dist else "an entry point"
         if point.name in lines:
@@ -71,8 +72,9 @@ def load(project: Project) -> Registry:
     return Registry(lines)
 
 
-def _file_lines(project: Project) -> list[Line]:
-    content = strict_yaml.read(project.root / REGISTRY)
+def file_lines(root: Path) -> dict[str, Line]:
+    """The lines of the registry file in `root`, by name; nothing is imported."""
+    content = strict_yaml.read(root / REGISTRY)
     bad = AssayError(
         f"{REGISTRY} is not a mapping with the one key 'tasks'",
         "Write `tasks: {name: module:attribute}`",
@@ -80,7 +82,7 @@ def _file_lines(project: Project) -> list[Line]:
     )
     if set(content) - {"tasks"} or not isinstance(content.get("tasks") or {}, dict):
         raise bad
-    return [_line(name, given) for name, given in (content.get("tasks") or {}).items()]
+    return {name: _line(name, given) for name, given in (content.get("tasks") or {}).items()}
 
 
 def _line(name: str, given: Any) -> Line:

@@ -129,13 +129,14 @@ def sort_out(
             "Return every declared metric, as a number or as Absent(reason)",
             code="metrics",
         )
-    metrics: dict[str, float | str] = {}
+    metrics: dict[str, dict[str, Any]] = {}
     absent: dict[str, str] = {}
     for name, value in given.items():
         if isinstance(value, Absent):
             absent[name] = value.reason
         else:
-            metrics[name] = _number(float(value))
+            meaning = task.metric(name).model_dump(include={"unit", "direction", "split", "timing"})
+            metrics[name] = {"value": _number(float(value)), **meaning}
     return {"metrics": metrics, "absent": absent}
 
 

@@ -174,10 +174,11 @@ def test_pictures_lie_in_the_run_folder(project: Project) -> None:
 
 def test_evaluate_must_return_exactly_the_declared_metrics() -> None:
     given = {"error": 1.0, "score": float("nan"), "gpu_ms": Absent(reason="no CUDA")}
-    assert sort_out(toytask.task, given, 2) == {
-        "metrics": {"nonfinite_steps": 2.0, "error": 1.0, "score": "NaN"},
-        "absent": {"gpu_ms": "no CUDA"},
-    }
+    got = sort_out(toytask.task, given, 2)
+    values = {name: metric["value"] for name, metric in got["metrics"].items()}
+    assert values == {"nonfinite_steps": 2.0, "error": 1.0, "score": "NaN"}
+    assert got["metrics"]["score"]["unit"] == "dB"
+    assert got["absent"] == {"gpu_ms": "no CUDA"}
     with pytest.raises(AssayError, match=r"undeclared metrics \['typo'\] and left out \['score'\]"):
         sort_out(toytask.task, {"error": 1.0, "typo": 1.0, "gpu_ms": Absent(reason="x")}, 0)
 

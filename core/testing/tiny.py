@@ -121,7 +121,7 @@ def finish(task: Task[Any], spec: RunSpec, run: LiveRun) -> Result:
     return Result(
         run=run,
         config=cfg,
-        metrics=done["metrics"],
+        metrics={name: m["value"] for name, m in done["metrics"].items()},
         absent=done["absent"],
         seconds=time.monotonic() - start,
     )
