@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.ledger import Ledger
 
 QUIET_S = 10.0  # between plain lines
 
@@ -72,6 +75,52 @@ class Progress:
     def _clear(self) -> None:
         if self._tty:
             print("\r\x1b[K", end="", file=sys.stderr)
+
+
+class Board:
+    """Shows a study on stderr: a line for each run that ended, a bar with the ETA on a terminal."""
+
+    def __init__(self, ledger: Ledger, total: int) -> None:
+        self._ledger = ledger
+        self._tty = sys.stderr.isatty()
+        self._total = total
+        self._done = 0
+        self._began = time.monotonic()
+
+    def event(self, event: dict[str, Any]) -> None:
+        """A line of the study's journal."""
+        if event["kind"] not in ("ended", "reused"):
+            return
+        self._done += 1
+        record = self._ledger.find(event["run"])
+        what = record.variant if event.get("trial") is None else f"trial {event['trial']}"
+        state = "reused" if event["kind"] == "reused" else record.status
+        names = sorted(record.metrics, key=lambda name: name != record.primary)[:3]
+        numbers = "  ".join(f"{name} {record.metrics[name].value:.4g}" for name in names)
+        head = f"[{self._done}/{self._total}] {what} seed {record.seed}  {state}"
+        self.say(f"{head}  {numbers or record.reason}".rstrip() + self._eta() * (not self._tty))
+
+    def tick(self) -> None:
+        """Draw the bar again."""
+        if self._tty:
+            text = f"{_bar(min(1.0, self._done / max(self._total, 1)))} {self._done}/{self._total}"
+            print(f"\r\x1b[K{text}{self._eta()}", end="", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self.close()
+        print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._tty:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _eta(self) -> str:
+        left = self._total - self._done
+        if not self._done or left <= 0:
+            return ""
+        return f"  {_duration((time.monotonic() - self._began) / self._done * left)} left"
 
 
 def _columns() -> int:

@@ -28,6 +28,7 @@ class Search:
     study: optuna.Study
     ranked: Sequence[FrozenTrial]  # complete trials, best first
     objectives: Sequence[Metric]
+    notes: Sequence[str] = ()
 
 
 def tables(search: Search) -> list[Table]:
@@ -56,10 +57,10 @@ def _trials(search: Search, most: int | None) -> Table:
     states = Counter(t.state.name.lower() for t in search.study.get_trials(deepcopy=False))
     said = ", ".join(f"{count} {state}" for state, count in states.items())
     columns = ("trial", *map(column, search.objectives), "constraints", *params)
-    notes: tuple[str, ...] = ()
+    notes = [*search.notes]
     if shown and not feasible(shown[0]):
-        notes = ("No accepted trial: these violate the constraints least.",)
-    return Table(f"{search.title}: best trials ({said})", columns, tuple(rows), notes)
+        notes.append("No accepted trial: these violate the constraints least.")
+    return Table(f"{search.title}: best trials ({said})", columns, tuple(rows), tuple(notes))
 
 
 def feasible(trial: FrozenTrial) -> bool:

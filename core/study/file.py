@@ -60,7 +60,7 @@ class StudyFile(_Strict):
     warmup: int = Field(0, ge=0)  # steps of a trial before the median pruner may end it
     trials: int = Field(20, ge=1)
     timeout: float | None = Field(None, gt=0)  # seconds after which no trial begins
-    storage: str | None = None  # an Optuna URL; None: a journal file of this clone
+    storage: str | None = Field(None, pattern="^postgresql")  # a URL; None: a file of this clone
     confirm: Confirm | None = None
 
     @field_validator("seeds")

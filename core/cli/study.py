@@ -1,0 +1,156 @@
+"""Commands about studies: study run, study list, study show, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli import study_view as view
+from core.cli.answer import Answer, command
+
+if TYPE_CHECKING:
+    from core.project import Project
+    from core.study.folder import Folder
+
+study = typer.Typer(help="Run and look at studies: seeds, ablations, grids, searches.")
+Ref = Annotated[str, typer.Argument(help="A study: its id, the beginning of one, or its name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.add_typer(study, name="study")
+
+    @command(app)
+    def report(
+        ref: Ref,
+        form: Annotated[view.Form, typer.Option("--format", help="Form of the tables.")] = "table",
+        plots: Annotated[
+            Path | None, typer.Option(help="Draw pictures, with their data, into this folder.")
+        ] = None,
+    ) -> Answer:
+        """Tables of a study: what was measured, how it differs, what the verdicts say."""
+        from core import project
+        from core.study import folder
+
+        here = project.find()
+        found = folder.find(here, ref)
+        pictures = view.draw(here, found, plots) if plots else []
+        drawn = "".join(f"\ndrew {path}" for path in pictures)
+        data = {**view.data(here, found), "plots": [str(path) for path in pictures]}
+        return Answer(data, view.tables(here, found, form) + drawn)
+
+
+@command(study, "run")
+def run_(
+    file: Annotated[str, typer.Argument(help="A study file, or the name of one in studies/.")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("-o", "--set", help="Config value, key=value; repeat.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at the same time; default: the file's.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run also what an equal run has measured already.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
+    worker: Annotated[
+        str, typer.Option(help="Take part in this study, which is running already.")
+    ] = "",
+) -> Answer:
+    """Run a study: every config is checked first, then all runs are made, judged and recorded."""
+    from core import config, project
+    from core.errors import AssayError
+    from core.study import folder, start
+
+    here = project.find()
+    if worker:
+        from core.study import worker as hand
+
+        found = folder.find(here, worker)
+        return Answer({"done": hand.work(here, found)}, f"worked on {found.plan.id}")
+    if not file:
+        raise AssayError("no study file", "Name one: `assay study run studies/<name>.yaml`")
+    overrides = config.parse_overrides(set_ or [])
+    plan = start.new(here, file, overrides, workers=workers, fresh=fresh)
+    if dry_run:
+        return Answer(plan, view.planned(plan))
+    return _lead(here, folder.create(here, plan))
+
+
+@command(study, "list")
+def list_() -> Answer:
+    """List the studies of this clone, newest first."""
+    from core import project
+    from core.cli.answer import local
+    from core.study import folder
+
+    rows = [(f.plan, "running" if f.led() else "") for f in folder.every(project.find())]
+    lines = [
+        f"{plan.id:32}  {local(plan.created)}  {plan.study.task:12}  {plan.study.kind:8}  {state}"
+        for plan, state in rows
+    ]
+    data = [
+        {"id": p.id, "created": p.created, "task": p.study.task, "kind": p.study.kind, "state": s}
+        for p, s in rows
+    ]
+    return Answer(data, "\n".join(line.rstrip() for line in lines) or "no study was run here")
+
+
+@command(study)
+def show(ref: Ref) -> Answer:
+    """Show a study's plan and how far it is."""
+    from core import project
+    from core.study import folder
+
+    here = project.find()
+    found = folder.find(here, ref)
+    state = "running" if found.led() else "not running"
+    return Answer(
+        view.data(here, found), f"{view.planned(found.plan)}\n{state}: {view.progress(here, found)}"
+    )
+
+
+def study_named(project: Project, ref: str) -> bool:
+    """Whether `ref` means a study."""
+    from core.study import folder
+
+    return folder.named(project, ref)
+
+
+def resume_study(project: Project, ref: str) -> Answer:
+    """Go on with a study: what finished stays, what was interrupted goes on from its checkpoint."""
+    from core.study import folder
+
+    return _lead(project, folder.find(project, ref))
+
+
+def _lead(project: Project, folder: Folder) -> Answer:
+    """Have the study done, judge it, publish, and report."""
+    from core.cli.progress import Board
+    from core.errors import AssayError, Exit
+    from core.ledger import Ledger
+    from core.study import lead, verdicts
+
+    ledger = Ledger(project)
+    board = Board(ledger, len(folder.cells) or folder.plan.trials)
+    board.say(f"study {folder.plan.id}: {view.progress(project, folder)}")
+    try:
+        whole = lead.run(project, folder, board)
+        if folder.cells:
+            verdicts.record(project, ledger, folder)
+    finally:
+        board.close()
+        ledger.publish()
+    more = f"Pictures: assay report {folder.plan.id} --plots DIR"
+    text = f"{view.tables(project, folder, 'table')}\n\n{more}"
+    if whole:
+        return Answer(view.data(project, folder), text)
+    error = AssayError(
+        f"study {folder.plan.id} stopped: {view.progress(project, folder)}",
+        f"Go on with `assay resume {folder.plan.id}`",
+        code="interrupted",
+        exit_code=Exit.INTERRUPTED,
+    )
+    return Answer(view.data(project, folder), text, error.exit_code, error)

@@ -1,0 +1,144 @@
+"""A study as people and agents see it: its tables, its pictures, its plan, how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from core.project import Project
+    from core.report.groups import Comparison
+    from core.report.trials import Search
+    from core.study.folder import Folder
+    from core.study.plan import Plan
+
+Form = Literal["table", "markdown", "csv", "latex"]
+
+
+def tables(project: Project, folder: Folder, form: Form) -> str:
+    """The tables of a study, in one of the four forms."""
+    from core.report import groups, table, trials
+
+    made = []
+    if found := _search(project, folder):
+        made += trials.tidy(found) if form == "csv" else trials.tables(found)
+    if comparison := _comparison(project, folder):
+        made += groups.tidy(comparison) if form == "csv" else groups.tables(comparison)
+    forms = {"markdown": table.markdown, "csv": table.csv, "latex": table.latex}
+    return forms.get(form, table.text)(made) or "nothing has finished yet"
+
+
+def draw(project: Project, folder: Folder, to: Path) -> list[Path]:
+    """Draw what the study found; the files made."""
+    from core.report import plots
+
+    made = []
+    if found := _search(project, folder):
+        made += plots.search(found, to, folder.plan.id)
+    if comparison := _comparison(project, folder):
+        made += plots.comparison(comparison, to, folder.plan.id)
+    return made
+
+
+def _search(project: Project, folder: Folder) -> Search | None:
+    """The search of a study, for reports."""
+    from core.report.trials import Search
+    from core.study import storage
+
+    if folder.plan.study.kind != "search":
+        return None
+    found = storage.load(folder)
+    left_out = [f"{name} ({why})" for name, why in found.user_attrs["left_out"].items()]
+    return Search(
+        f"{folder.plan.id}: {folder.plan.study.task}, search by {folder.plan.sampler}",
+        found,
+        storage.ranking(found),
+        storage.objectives(project, folder),
+        [f"No constraint: {clause}" for clause in left_out],
+    )
+
+
+def _comparison(project: Project, folder: Folder) -> Comparison | None:
+    """The arms of a study, for reports; None when it has none (yet)."""
+    from core import registry
+    from core.ledger import Ledger
+    from core.report.groups import Comparison, Group
+    from core.study import verdicts
+
+    if not folder.cells:
+        return None
+    plan = folder.plan
+    task = registry.load(project).find(plan.study.task)
+    results = verdicts.of(project, Ledger(project), folder)
+    levels = {arm.label: arm.levels for arm in plan.arms if plan.study.design == "factorial"}
+    groups = [
+        Group(arm.label, arm.runs, arm.verdict, arm.why, levels.get(arm.label, {}))
+        for arm in results.arms
+    ]
+    own = next((g for g in groups if g.label == results.reference), None)
+    recorded = Group("the baseline", results.baseline) if results.baseline else None
+    title = f"{plan.id}: {task.name}, {plan.study.kind}"
+    return Comparison(title, task.metrics, groups, own or recorded, task.paired_seeds)
+
+
+def planned(plan: Plan) -> str:
+    """What a study asks for, in lines."""
+    study = plan.study
+    head = f"{plan.id}  {study.task}  {study.kind}  from {plan.origin}"
+    many = f"{plan.workers} workers" if plan.workers > 1 else "1 worker"
+    means = f"{many}, {plan.threads} threads a run, {study.device}, budget {_budget(plan)}"
+    if study.kind == "search":
+        space = ", ".join(plan.space)
+        what = (
+            f"{plan.trials} trials by {plan.sampler} over {space} for {', '.join(plan.objectives)}"
+        )
+        return "\n".join([head, means, what])
+    seeds = f"seeds {', '.join(map(str, study.seeds))}: {len(plan.cells)} runs"
+    arms = [f"  {arm.label:20} {arm.set or ''}".rstrip() for arm in plan.arms]
+    return "\n".join([head, means, seeds, *arms])
+
+
+def _budget(plan: Plan) -> str:
+    budget = plan.study.budget
+    return (
+        "by config"
+        if budget.kind == "config"
+        else f"{getattr(budget, budget.kind):g} {budget.kind}"
+    )
+
+
+def progress(project: Project, folder: Folder) -> str:
+    """How far a study is."""
+    from core.ledger import Ledger
+    from core.study import cells, storage
+
+    said = []
+    if folder.plan.study.kind == "search" and folder.journal():
+        trials = storage.load(folder).get_trials(deepcopy=False)
+        ended = sum(t.state.is_finished() for t in trials) - len(storage.superseded(trials))
+        said.append(f"{ended} of {folder.plan.trials} trials ended")
+    if folder.cells:
+        states = cells.states(Ledger(project), folder)
+        settled = sum(s.what == "settled" for s in states)
+        said.append(f"{settled} of {len(states)} runs settled")
+    return ", ".join(said) or f"0 of {folder.plan.trials} trials ended"
+
+
+def data(project: Project, folder: Folder) -> dict[str, Any]:
+    """A study for agents: its plan, its runs, its verdicts."""
+    from core import study as studies
+    from core.ledger import Ledger
+    from core.study import verdicts
+
+    results = verdicts.of(project, Ledger(project), folder) if folder.cells else None
+    arms = results.arms if results else []
+    return {
+        "study": folder.plan.id,
+        "plan": folder.plan,
+        "running": folder.led(),
+        "progress": progress(project, folder),
+        "runs": studies.runs_of(project, folder.plan.id),
+        "arms": {a.label: [r.run for r in a.runs] for a in arms},
+        "verdicts": {a.label: a.verdict for a in arms if a.verdict},
+        "unjudged": {a.label: a.why for a in arms if a.why},
+    }
