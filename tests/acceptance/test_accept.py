@@ -1,6 +1,7 @@
 """The commands that judge, on a ledger with recorded runs of the toy."""
 
 import json
+import math
 import xml.etree.ElementTree as xml
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +37,9 @@ def record(ledger: Ledger, made: RunRecord) -> RunRecord:
 def recorded(ledger: Ledger, errors: Sequence[float], group: str, **given: Any) -> list[RunRecord]:
     """Finished toy runs, one a seed."""
     fields: dict[str, Any] = {"task": "toy", "declared": toy.metrics, "nonfinite_steps": 0} | given
-    absent = {"gpu_ms": "no CUDA", "score": "not asked"}
+    fields |= {"group": group, "absent": {"gpu_ms": "no CUDA"}}
     return [
-        record(ledger, run(seed, error=error, group=group, absent=absent, **fields))
+        record(ledger, run(seed, error=error, score=-20 * math.log10(error), **fields))
         for seed, error in enumerate(errors)
     ]
 
@@ -207,7 +208,7 @@ def test_markdown_is_a_table_of_a_row_a_clause(ledger: Ledger, base: list[RunRec
     recorded(ledger, GOOD, "c" * 16)
     lines = assay("accept", "toy", "--markdown")[1].splitlines()
     rows = [line.split(" | ")[0].strip("| ") for line in lines if line.startswith("|")]
-    assert rows[2:][:3] == ["better (one of)", "· error", "stable"]
+    assert rows[2:6] == ["better (one of)", "· error", "· score", "stable"]
 
 
 # ---- judging ----
