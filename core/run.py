@@ -175,6 +175,10 @@ class LiveRun:
         self._clock = time.monotonic()
         self._events.event("phase", name="training")
 
+    def training_ended(self) -> None:
+        """Stop the budget's clock; the worker calls it when `train` returns."""
+        self._used_s, self._clock = self.used_s, None
+
     @property
     def used_s(self) -> float:
         """Training seconds so far, over all attempts."""

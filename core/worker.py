@@ -95,6 +95,7 @@ def work(spec: RunSpec, task: Task[Any], run: LiveRun, clock: Laps) -> dict[str,
     clock.lap("setup_s")
     if spec.start_from is None:
         mod.train(cfg, data, run)
+        run.training_ended()
         judged = run.judged()
     else:
         judged = Path(spec.start_from)
