@@ -68,16 +68,12 @@ def ours(folder: Path, snapshot: bool = False) -> dict[str, float]:
     ledger.append("started", spec.run, outcome.started(spec, who))
     run = LiveRun(spec, task)
     took = steps(run.log)
-    (spec.dir / "result.json").write_text(
-        json.dumps(
-            {
-                "attempt": 1,
-                "status": "finished",
-                "metrics": {"error": 1.0, "score": 2.0},
-                "absent": {},
-            }
-        )
-    )
+    measured = {
+        name: {"value": value, "unit": "1", "direction": "max", "split": "val", "timing": False}
+        for name, value in FINAL.items()
+    }
+    result_json = {"attempt": 1, "status": "finished", "metrics": measured, "absent": {}}
+    (spec.dir / "result.json").write_text(json.dumps(result_json))
     ledger.append("ended", spec.run, outcome.ended(spec, 0, None))
     return result(begin, wall, took)
 
