@@ -81,7 +81,7 @@ def run(
 
 def runs(metric: str, values: Sequence[float], **given: Any) -> list[RunRecord]:
     """One run a value, seeds 0, 1, 2, ..."""
-    return [run(seed, **{metric: value}, **given) for seed, value in enumerate(values)]
+    return [run(seed, **(given | {metric: value})) for seed, value in enumerate(values)]
 
 
 def clause(verdict: Verdict, name: str) -> ClauseResult:

@@ -170,8 +170,7 @@ def test_another_yardstick_takes_the_place_of_the_named_one(
 
 def test_a_broken_seed_is_exit_5(ledger: Ledger, base: list[RunRecord]) -> None:
     recorded(ledger, GOOD, "c" * 16)
-    fields = {"task": "toy", "group": "c" * 16, "status": "crashed"}
-    record(ledger, run(7, **fields))
+    record(ledger, run(7, task="toy", group="c" * 16, status="crashed"))
     code, text = assay("accept", "toy")
     assert code == Exit.NOT_FINISHED
     assert "(seed 7) is crashed" in text

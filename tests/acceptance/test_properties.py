@@ -28,7 +28,7 @@ criterion = st.builds(
 def reached(c: Criterion, candidate: float, reference: float) -> bool:
     """Whether exact arithmetic says that the point satisfies the clause, tolerance included."""
     ours, theirs, t = map(Fraction, (candidate, reference, c.threshold))
-    room = Fraction(1, 10**9) * max(abs(t), 1)
+    room = Fraction(1, 10**9) * max(abs(t), Fraction(1))
     better = theirs - ours if c.metric == "lpips" else ours - theirs
     return {
         "at_least": lambda: ours >= t - room,

@@ -31,6 +31,7 @@ def one(
 
 def lightmap(n: int, device: str) -> Verdict:
     def side(ssim: float, lpips: float, psnr: float) -> list[Any]:
+        gpu: dict[str, Any] = {"gpu_ms": 41.0} if device == "cuda" else {}
         wobble = [0.0, 0.001, -0.001][:n]
         return [
             run(
@@ -41,7 +42,7 @@ def lightmap(n: int, device: str) -> Verdict:
                 nonfinite_steps=0,
                 device=device,
                 absent={"gpu_ms": "needs CUDA"} if device == "cpu" else {},
-                **({"gpu_ms": 41.0} if device == "cuda" else {}),
+                **gpu,
             )
             for seed, w in enumerate(wobble)
         ]
