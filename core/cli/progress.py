@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,9 +81,14 @@ class Progress:
 class Board:
     """Shows a study on stderr: a line for each run that ended, a bar with the ETA on a terminal."""
 
-    def __init__(self, ledger: Ledger, total: int) -> None:
+    def __init__(self, ledger: Ledger, metrics: Sequence[str]) -> None:
         self._ledger = ledger
+        self._metrics = metrics  # shown of a run, as far as they fit
         self._tty = sys.stderr.isatty()
+        self.begin(0)
+
+    def begin(self, total: int) -> None:
+        """So many runs are to end now."""
         self._total = total
         self._done = 0
         self._began = time.monotonic()
@@ -95,8 +101,10 @@ class Board:
         record = self._ledger.find(event["run"])
         what = record.variant if event.get("trial") is None else f"trial {event['trial']}"
         state = "reused" if event["kind"] == "reused" else record.status
-        names = sorted(record.metrics, key=lambda name: name != record.primary)[:3]
-        numbers = "  ".join(f"{name} {record.metrics[name].value:.4g}" for name in names)
+        given = [
+            (name, record.metrics[name].value) for name in self._metrics if name in record.metrics
+        ]
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in given[:3])
         head = f"[{self._done}/{self._total}] {what} seed {record.seed}  {state}"
         self.say(f"{head}  {numbers or record.reason}".rstrip() + self._eta() * (not self._tty))
 

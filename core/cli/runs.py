@@ -93,10 +93,14 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def stop(ref: Annotated[str, typer.Argument(help="A running run or study.")]) -> Answer:
         """Ask a run or study to stop at the next step; it is recorded as cancelled."""
-        from core import control, project
+        from core import control, project, study
+        from core.ledger import Ledger
 
         here_is = project.find()
-        stopped = control.stop(here_is, _runs(here_is, ref))
+        if study.named(here_is, ref):
+            stopped = study.stop(here_is, ref)
+            return Answer({"asked": stopped}, f"asked study {ref} to stop")
+        stopped = control.stop(here_is, [Ledger(here_is).find(ref)])
         return Answer({"asked": stopped}, f"asked {', '.join(stopped)} to stop")
 
     @command(app)
@@ -107,12 +111,15 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> Answer:
         """Wait until a run or study has ended, and answer with its records."""
-        from core import control, project
+        from core import control, project, study
         from core.ledger import Ledger
 
         here_is = project.find()
-        names = [r.run for r in _runs(here_is, ref)]
-        records = control.wait(Ledger(here_is), names, timeout)
+        ledger = Ledger(here_is)
+        if study.named(here_is, ref):
+            records = [ledger.find(run) for run in study.wait(here_is, ref, timeout)]
+        else:
+            records = control.wait(ledger, [ledger.find(ref).run], timeout)
         return Answer(records, "\n".join(f"{r.run}  {r.status}" for r in records))
 
     @command(app, "do")
@@ -132,17 +139,6 @@ def register(app: typer.Typer) -> None:
             project.find(), task, tool, run, config.parse_overrides(set_ or []), device
         )
         return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
-
-
-def _runs(project: Any, ref: str) -> list[RunRecord]:
-    """The runs behind a reference to a run or a study."""
-    from core import study
-    from core.ledger import Ledger
-
-    ledger = Ledger(project)
-    if study.named(project, ref):
-        return [ledger.find(run) for run in study.runs_of(project, ref)]
-    return [ledger.find(ref)]
 
 
 def _start(project: Any, ref: str | None) -> Path | None:

@@ -128,13 +128,15 @@ def resume_study(project: Project, ref: str) -> Answer:
 
 def _lead(project: Project, folder: Folder) -> Answer:
     """Have the study done, judge it, publish, and report."""
+    from core import registry
     from core.cli.progress import Board
     from core.errors import AssayError, Exit
     from core.ledger import Ledger
     from core.study import lead, verdicts
 
     ledger = Ledger(project)
-    board = Board(ledger, len(folder.cells) or folder.plan.trials)
+    task = registry.load(project).find(folder.plan.study.task)
+    board = Board(ledger, [task.primary, *(m.name for m in task.metrics if m.name != task.primary)])
     board.say(f"study {folder.plan.id}: {view.progress(project, folder)}")
     try:
         whole = lead.run(project, folder, board)

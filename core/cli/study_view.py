@@ -85,8 +85,9 @@ def planned(plan: Plan) -> str:
     """What a study asks for, in lines."""
     study = plan.study
     head = f"{plan.id}  {study.task}  {study.kind}  from {plan.origin}"
-    many = f"{plan.workers} workers" if plan.workers > 1 else "1 worker"
-    means = f"{many}, {plan.threads} threads a run, {study.device}, budget {_budget(plan)}"
+    means = (
+        f"workers {plan.workers}, threads {plan.threads}, {study.device}, budget {_budget(plan)}"
+    )
     if study.kind == "search":
         space = ", ".join(plan.space)
         what = (

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from core.errors import AssayError
+import math
+import time
+
+from core.errors import AssayError, Exit
 from core.ledger import Ledger
 from core.project import Project
 from core.study.folder import Folder, every, find, named
 
-__all__ = ["Folder", "every", "find", "named", "runs_of", "stop"]
+__all__ = ["Folder", "every", "find", "named", "runs_of", "stop", "wait"]
+
+POLL_S = 0.2
 
 
 def runs_of(project: Project, ref: str) -> list[str]:
     """Ids of the runs that a study made, newest first; those it reused are others'."""
     where = f"study = '{find(project, ref).plan.id}'"
     return [row["run"] for row in Ledger(project).rows(["run"], where=where)]
+
+
+def wait(project: Project, ref: str, timeout: float | None = None) -> list[str]:
+    """Wait until nobody leads a study any more; the ids of its runs.
+
+    Raises:
+        AssayError: the time is up (exit 75).
+    """
+    folder = find(project, ref)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while folder.led():
+        if time.monotonic() >= deadline:
+            raise AssayError(
+                f"study {folder.plan.id} still goes on after {timeout:g} s",
+                "Wait longer, or `assay stop` it",
+                code="timeout",
+                exit_code=Exit.BUSY,
+            )
+        time.sleep(POLL_S)
+    return runs_of(project, ref)
 
 
 def stop(project: Project, ref: str) -> list[str]:

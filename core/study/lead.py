@@ -25,6 +25,9 @@ POLL_S = 0.2
 class Show(Protocol):
     """Who tells people how the study goes."""
 
+    def begin(self, total: int) -> None:
+        """Workers start; so many runs or trials are to end."""
+
     def event(self, event: dict[str, Any]) -> None:
         """A line of the journal: `ended` or `reused`, with the run and the cell or trial."""
 
@@ -64,14 +67,22 @@ def run(project: Project, folder: Folder, show: Show) -> bool:
         if searching:
             start.begin_search(project, folder)
             if not folder.confirming:
+                study = storage.load(folder)
+                show.begin(search.left(folder, study))
                 _phase(project, folder, show, wish)
-                if search.left(folder, storage.load(folder)):
+                if search.left(folder, study):
                     return False
                 folder.confirm(start.winners(project, folder))
-        if folder.cells:
-            _phase(project, folder, show, wish)
         ledger = Ledger(project)
-        return all(s.what == "settled" for s in cells.states(ledger, folder))
+        if open_ := _open(ledger, folder):
+            show.begin(open_)
+            _phase(project, folder, show, wish)
+        return not _open(ledger, folder)
+
+
+def _open(ledger: Ledger, folder: Folder) -> int:
+    """Cells that are not settled."""
+    return sum(s.what != "settled" for s in cells.states(ledger, folder))
 
 
 def _phase(project: Project, folder: Folder, show: Show, wish: _Wish) -> None:

@@ -28,6 +28,7 @@ def create(project: Project, folder: Folder) -> None:
     """
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = folder.plan
     task = registry.load(project).find(plan.study.task)
     study = optuna.create_study(
