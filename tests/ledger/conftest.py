@@ -91,6 +91,14 @@ def _identity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
 
 
+@pytest.fixture(autouse=True)
+def fsyncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """No test cuts the power: fsync is counted, not waited for."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "fsync", asked.append)
+    return asked
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Callable[..., Project]:
     """Makes checkouts: a new repository, or a clone of another."""
