@@ -163,5 +163,10 @@ task = Task[LightmapConfig](
         "batch_infer": "tasks.lightmap.tools:batch_infer",
         "synth": "tasks.lightmap.tools:synth_city",
     },
-    evaluator=("tasks.lightmap.work", "tasks.lightmap.metrics", "core.kit.image"),
+    evaluator=(
+        "tasks.lightmap.work",
+        "tasks.lightmap.metrics",
+        "tasks.lightmap.render",
+        "core.kit.image",
+    ),
 )

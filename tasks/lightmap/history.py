@@ -47,14 +47,12 @@ class History:
         (folder / NAME).write_text(json.dumps(self.state_dict()))
 
     def metrics(self) -> dict[str, float | Absent]:
-        """loss_rise and lr_left."""
-        if not self.epochs:
+        """loss_rise and lr_left. A broken-off epoch counts only when there is no whole one."""
+        epochs = self.epochs or ([self._sum / self._count] if self._count else [])
+        if not epochs:
             untrained = Absent(reason="nothing was trained in this run")
             return {"loss_rise": untrained, "lr_left": untrained}
-        return {
-            "loss_rise": self.epochs[-1] / min(self.epochs),
-            "lr_left": self.rates[-1] / self.rates[0],
-        }
+        return {"loss_rise": epochs[-1] / min(epochs), "lr_left": self.rates[-1] / self.rates[0]}
 
 
 def read(folder: Path) -> History:

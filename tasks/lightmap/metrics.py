@@ -84,20 +84,16 @@ def lpips_for(day: Day, downsample: int) -> image.Lpips | Absent:
         return Absent(reason=error.message)
 
 
-def log(run: Run, scores: Mapping[float, Score], step: int, name: str = "val") -> None:
-    """Write down the scores of every time, as `val/<time>/psnr`, and their means, as `val/psnr`."""
-    rows = {f"{name}/{t:g}": s for t, s in scores.items()}
-    if scores:
-        rows[name] = means(scores)
-    run.log(
-        {
-            f"{row}/{field}": value
-            for row, s in rows.items()
-            for field, value in zip(("psnr", "ssim", "lpips"), s[:3], strict=True)
-            if value is not None
-        },
-        step,
-    )
+def log(run: Run, scores: Mapping[float, Score], step: int, name: str) -> None:
+    """Write down the scores of every time, as `val/3/psnr`, and their means, as `val/psnr`."""
+    if not scores:
+        return
+    values: dict[str, float] = {}
+    for row, of in {**{f"{name}/{t:g}": s for t, s in scores.items()}, name: means(scores)}.items():
+        values |= {f"{row}/psnr": of.psnr, f"{row}/ssim": of.ssim}
+        if of.lpips is not None:
+            values[f"{row}/lpips"] = of.lpips
+    run.log(values, step)
 
 
 def gpu_1080p_ms(cfg: LightmapConfig, model: Lightmap, day: Day, run: Run) -> float | Absent:

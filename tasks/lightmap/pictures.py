@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch.nn.functional as F
@@ -35,24 +36,35 @@ def pixels(image: Tensor) -> NDArray[np.float32]:
     return image.permute(1, 2, 0).cpu().numpy()
 
 
-def contact_sheet(day: Day, frame: Frame, out: Path) -> Path:
+class Pair(NamedTuple):
+    """A whole hour as it is and as it is predicted, 3 H W, shrunk to fit a sheet."""
+
+    hour: int
+    truth: Tensor
+    pred: Tensor
+
+
+def pairs(day: Day, frame: Frame) -> list[Pair]:
+    """All whole hours, rendered once for all sheets."""
+    return [Pair(h, _small(day.at(h)), _small(frame(h))) for h in day.hours]
+
+
+def contact_sheet(hours: Sequence[Pair], out: Path) -> Path:
     """Truth, prediction and 4 x absolute error at every whole hour."""
     cells = []
-    for hour in day.hours:
-        truth, pred = _small(day.at(hour)), _small(frame(hour))
+    for _, truth, pred in hours:
         error = (ERROR_SCALE * (truth - pred).abs()).clamp(max=1)
         cells.append(_bytes(np.concatenate([pixels(x) for x in (truth, pred, error)], axis=1)))
-    labels = [f"{clock(h)}   truth | model | error x{ERROR_SCALE}" for h in day.hours]
+    labels = [f"{clock(p.hour)}   truth | model | error x{ERROR_SCALE}" for p in hours]
     return write_png(out / "contact_sheet.png", figure.sheet(cells, labels, columns=4))
 
 
-def error_maps(day: Day, frame: Frame, out: Path) -> Path:
+def error_maps(hours: Sequence[Pair], out: Path) -> Path:
     """Absolute error, mean of the three channels, at every whole hour on one fixed scale."""
-    errors = [(day.at(h) - frame(h)).abs().mean(0, keepdim=True) for h in day.hours]
     return figure.heat_sheet(
         out / "error_maps.png",
-        [pixels(_small(e))[..., 0] for e in errors],
-        [clock(h) for h in day.hours],
+        [(p.truth - p.pred).abs().mean(0).cpu().numpy() for p in hours],
+        [clock(p.hour) for p in hours],
         columns=6,
         limit=ERROR_LIMIT,
         unit="mean absolute error (1 = full range)",

@@ -57,16 +57,12 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
             opt.step()
         past.add(step, lr, loss.item() if good else None)
         if step % LOG_EVERY == 0:
-            run.log(
-                {f"loss/{name}": term.item() for name, term in terms.items()} | {"lr": lr}, step
-            )
+            run.log({"lr": lr} | {f"loss/{k}": term.item() for k, term in terms.items()}, step)
         if step % cfg.steps_per_epoch == 0:
             run.log(past.close_epoch(), step)
-            if step // cfg.steps_per_epoch % cfg.val_every == 0:
-                keep(cfg, model, data, run, state)
+        if step % (cfg.steps_per_epoch * cfg.val_every) == 0:
+            keep(cfg, model, data, run, state)
     if past.step > past.kept:  # the budget ended it, or epochs is no multiple of val_every
-        if not past.epochs:
-            past.close_epoch()
         keep(cfg, model, data, run, state)
     past.write(run.dir)
     return model
@@ -75,17 +71,19 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
 def keep(
     cfg: LightmapConfig, model: Lightmap, data: Day, run: Run, state: Mapping[str, Any]
 ) -> None:
-    """Validate the network as it is, and save it."""
+    """Validate the network as it is, and save it; only hours that may choose do so."""
     past: history.History = state["history"]
     past.kept = past.step
+    hours = measured_hours(cfg, data) if cfg.chooses else held_hours(cfg, data)
     lpips = metrics.lpips_for(data, cfg.val_downsample)
-    hours = measured_hours(cfg, data)
     scores = metrics.score_all(frames(cfg, model, data), data, hours, cfg.val_downsample, lpips)
-    metrics.log(run, scores, past.step)
-    mean = metrics.means(scores)
-    run.checkpoint(state, past.step, {"ssim": mean.ssim} if cfg.chooses else None)
-    if cfg.chooses:
-        run.report(mean.ssim, past.step)
+    metrics.log(run, scores, past.step, "val" if cfg.chooses else "val_held")
+    if not cfg.chooses:
+        run.checkpoint(state, past.step)
+        return
+    ssim = metrics.means(scores).ssim
+    run.checkpoint(state, past.step, {"ssim": ssim})
+    run.report(ssim, past.step)
 
 
 def load(cfg: LightmapConfig, checkpoint: Path, device: str) -> Lightmap:
@@ -165,10 +163,10 @@ def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: R
     """Contact sheet, error maps, quality by hour, and the table beside the trivial methods."""
     out.mkdir(parents=True, exist_ok=True)
     frame = frames(cfg, model, data)
-    rows = pictures.compare(cfg, data, frame)
+    hours, rows = pictures.pairs(data, frame), pictures.compare(cfg, data, frame)
     return [
-        pictures.contact_sheet(data, frame, out),
-        pictures.error_maps(data, frame, out),
+        pictures.contact_sheet(hours, out),
+        pictures.error_maps(hours, out),
         *pictures.by_hour(cfg, data, rows, out),
         pictures.table(cfg, data, rows, out),
     ]
