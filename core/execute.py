@@ -43,6 +43,7 @@ class Supervisor:
         self.ledger = ledger or Ledger(project)
         self.stopped = False  # a signal asked for the end: start nothing more
         self._hurry = False  # a second one: do not wait for the grace
+        registry.load(project)  # makes the checkout's tasks importable
         outcome.adopt(self.project, self.ledger)
 
     def run(
