@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from core.project import Project
 from tests import toy
 
+settings.register_profile("steady", deadline=None)  # the machines are noisy
+settings.load_profile("steady")
 os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", HF_HUB_OFFLINE="1", NO_COLOR="1")
 
 

@@ -160,7 +160,7 @@ def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
     show.end(record.status)
     if record.status == "finished":
         task = registry.load(project).find(spec.task)
-        judging.judge_group(project, supervisor.ledger, task, record.group)
+        judging.after_run(project, supervisor.ledger, task, record.group)
         record = supervisor.ledger.find(record.run)
     supervisor.ledger.publish()
     return told(project, record, interrupted=supervisor.stopped)
