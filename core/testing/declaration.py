@@ -67,7 +67,7 @@ def names_resolve(subject: Subject) -> None:
         _call(inspect.signature(_function(use)).bind_partial, 2, use)
     for model in task.models:
         _function(model.make)
-    for module in task.evaluator:
+    for module in (*task.evaluator, *task.preload):
         demand(importlib.util.find_spec(module) is not None, f"there is no module {module}")
     for name, path in task.inputs(tiny.tiny_config(task)).items():
         demand(path.exists(), f"the tiny config's input {name} is not there: {path}")
