@@ -57,7 +57,7 @@ class Index:
         except intake.JournalShrank:
             self._db = self._open(anew=True)
         except sqlite3.DatabaseError as error:
-            code = error.sqlite_errorcode & 0xFF
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code not in CORRUPT | UNWRITABLE:
                 raise
             self._db = self._open(anew=True) if code in CORRUPT else self._in_memory()
@@ -77,19 +77,21 @@ class Index:
         with locks.exclusive(self._path.parent / "locks" / "index"):
             if not anew:
                 db = self._connect(str(self._path))
-                if _readable(db):
+                if _ready(db):
                     return db
                 db.close()
             for end in ("", "-wal", "-shm"):
                 Path(f"{self._path}{end}").unlink(missing_ok=True)
             db = self._connect(str(self._path))
             db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(TABLES)
-            return db
+            return self._filled(db)
 
     def _in_memory(self) -> sqlite3.Connection:
-        db = self._connect(":memory:")
+        return self._filled(self._connect(":memory:"))
+
+    def _filled(self, db: sqlite3.Connection) -> sqlite3.Connection:
         db.executescript(TABLES)
+        _ready(db)
         return db
 
     def _connect(self, target: str) -> sqlite3.Connection:
@@ -99,14 +101,15 @@ class Index:
             isolation_level=None,
             check_same_thread=False,  # sqlite takes its own lock
         )
-        db.execute("PRAGMA synchronous = NORMAL")  # a lost cache is made again
-        db.execute("PRAGMA cache_size = -65536")  # KiB
         db.create_function("gone", 1, lambda run: not liveness.alive(self._project, run))
         return db
 
 
-def _readable(db: sqlite3.Connection) -> bool:
+def _ready(db: sqlite3.Connection) -> bool:
+    """Set the connection up; whether it leads to an index that this version can read."""
     try:
+        db.execute("PRAGMA synchronous = NORMAL")  # a cache that is lost is made again
+        db.execute("PRAGMA cache_size = -65536")  # KiB
         (version,) = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF not in CORRUPT:

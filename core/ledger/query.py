@@ -35,7 +35,7 @@ STATUS = (
 STALE = """(run."status" = 'running' AND NOT run.mine)"""
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-    |(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    |(?P<quoted>'(?:[^'\0]|'')*'|"(?:[^"\0]|"")*")
     |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\b)
     |(?P<word>[^\W\d]\w*(?:\.\w+)*)
     |(?P<sign><=|>=|<>|!=|==|\|\||[-+*/%<>=(),])
@@ -193,12 +193,10 @@ def _run(db: sqlite3.Connection, sql: str, values: tuple[Any, ...], where: str) 
     try:
         return db.execute(sql, values).fetchall()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in (
-            *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_INTERRUPT),
-            sqlite3.SQLITE_MISMATCH,
-        ):
+        code = getattr(error, "sqlite_errorcode", None)
+        if code not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_INTERRUPT):
             raise
-        took = error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
+        took = code == sqlite3.SQLITE_INTERRUPT
         raise AssayError(
             f"the filter {where!r} takes longer than {LIMIT_S:g} s"
             if took
