@@ -171,17 +171,17 @@ class Supervisor:
         return Ended(code, guard.cause)
 
     def _check_code(self, spec: RunSpec, identity: Identity) -> None:
-        """Make it `failed: code moved` when the run loaded other code than its snapshot."""
-        if identity.git is None or identity.git.commit is None:
-            return
+        """Make it `failed` when the run loaded other code than its snapshot."""
         result = outcome.result(spec)
-        if not result:
+        if not result or identity.git is None or identity.git.commit is None:
             return
-        moved = git.moved(self.project, identity.git.commit, result["modules"])
-        if moved:
-            outcome.overrule(
-                spec, "failed", f"code moved while the run went on: {', '.join(moved)}"
-            )
+        tree = spec.code
+        if tree and (tree / "core").is_dir() and not Path(result["core"]).is_relative_to(tree):
+            reason = f"{result['core']} did the run, not the code in {tree}"
+            outcome.overrule(spec, "failed", reason)
+        elif moved := git.moved(self.project, identity.git.commit, result["modules"]):
+            reason = f"code moved while the run went on: {', '.join(moved)}"
+            outcome.overrule(spec, "failed", reason)
 
 
 class _Guard:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import AssayError
 
@@ -69,12 +70,28 @@ def writer(store: Path) -> str:
 
 def common_dir(folder: Path) -> Path | None:
     """The git folder that all worktrees of the repository share; None outside git."""
+    here = work_tree(folder)
+    if here is None:
+        return None
+    shared = here.git_dir / "commondir"
+    return (
+        (here.git_dir / shared.read_text().strip()).resolve() if shared.is_file() else here.git_dir
+    )
+
+
+class WorkTree(NamedTuple):
+    """A checkout as git sees it."""
+
+    top: Path
+    git_dir: Path  # its own: HEAD and index; not what other worktrees share
+
+
+def work_tree(folder: Path) -> WorkTree | None:
+    """The work tree that holds a folder; None outside git."""
     for top in (folder, *folder.parents):
         dot = top / ".git"
         if dot.is_file():  # a linked worktree or a submodule: "gitdir: <path>"
             dot = (top / dot.read_text().removeprefix("gitdir:").strip()).resolve()
-        if not (dot / "HEAD").is_file():
-            continue
-        shared = dot / "commondir"
-        return (dot / shared.read_text().strip()).resolve() if shared.is_file() else dot
+        if (dot / "HEAD").is_file():
+            return WorkTree(top, dot)
     return None

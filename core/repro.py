@@ -46,23 +46,12 @@ def repeat(
     Raises:
         AssayError: its commit is not here, or its data changed.
     """
-    project = supervisor.project
-    if record.git is None or record.git.commit is None:
-        raise AssayError(
-            f"run {record.run} has no commit: it cannot be repeated",
-            "See `assay show`",
-            code="no_commit",
-        )
-    run = clock.ulid()
-    tree = git.checkout(project, record.git.commit, run)
-    try:
+    project, run = supervisor.project, clock.ulid()
+    commit = git.locate(project, record.git)
+    check_data(project, record)
+    with git.checkout(project, commit, run, keep=keep) as tree:
         spec = _spec(project, record, run, tree)
-        check_data(project, record, spec)
         again = supervisor.run(spec, _identity(record), tree=tree, watch=watch)
-        _check_origin(spec, tree)
-    finally:
-        if not keep:
-            git.remove(project, run)
     return Repeat(
         again, compare(record, again), environment_differences(record), tree if keep else None
     )
@@ -122,30 +111,18 @@ def _identity(record: RunRecord) -> Identity:
     )
 
 
-def check_data(project: Project, record: RunRecord, spec: RunSpec) -> None:
+def check_data(project: Project, record: RunRecord) -> None:
     """Refuse when an input's bytes are not those of the record."""
-    task = registry.resolve(registry.load(project).line(record.task).use)
-    now = {
-        d.name: d.digest
-        for d in inputs.digest(project, task, task.config.model_validate(spec.config))
-    }
-    changed = [d.name for d in record.data if now.get(d.name, d.digest) != d.digest]
+    task = registry.load(project).find(record.task)
+    found = inputs.digest(project, task, task.config.model_validate(record.config))
+    now = {d.name: d.digest for d in found}
+    changed = [d.name for d in record.data if now.get(d.name) != d.digest]
     if changed:
         raise AssayError(
             f"the data of run {record.run} changed since: {', '.join(changed)}",
             "Bring the old files back, or start a new run",
             code="data_changed",
         )
-
-
-def _check_origin(spec: RunSpec, tree: Path) -> None:
-    """The child must have run the tree's own core, where the tree has one."""
-    try:
-        used = Path(json.loads((spec.dir / "result.json").read_text())["core"])
-    except (OSError, ValueError, KeyError):
-        return  # it did not come so far; its status says how it ended
-    if (tree / "core").is_dir() and not used.is_relative_to(tree):
-        raise AssayError(f"the repeat ran {used}, not the code in {tree}", code="wrong_code")
 
 
 def compare(then: RunRecord, now: RunRecord) -> list[Row]:

@@ -1,6 +1,18 @@
 """What git knows of a run: the commit of its exact tree, and that tree brought back."""
 
-from core.git.snapshot import content_digest, moved, snapshot
-from core.git.worktree import checkout, diff, remove
+from core.git.code import blobs, content_digest, moved
+from core.git.diff import changed_files, diff, locate
+from core.git.snapshot import snapshot
+from core.git.worktree import checkout, remove
 
-__all__ = ["checkout", "content_digest", "diff", "moved", "remove", "snapshot"]
+__all__ = [
+    "blobs",
+    "changed_files",
+    "checkout",
+    "content_digest",
+    "diff",
+    "locate",
+    "moved",
+    "remove",
+    "snapshot",
+]

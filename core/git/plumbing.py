@@ -1,65 +1,76 @@
-"""Git's own commands through GitPython: no shell, no optional locks, one line when git refuses."""
+"""Git's own commands through GitPython: no shell, no hooks, no locks that others would meet."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from core.errors import AssayError
+from core.project import work_tree
+
+# Whatever the user's configuration says: no hook runs, every file is looked at (no fsmonitor), an
+# index is one file, mixed line ends are no error, and a ref that is just being moved is waited for.
+SETTINGS = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.splitIndex": "false",
+    "core.safecrlf": "false",
+    "core.filesRefLockTimeout": "10000",
+}
 
 
 class Refused(AssayError):
     """Git did not do what it was asked."""
 
 
-class Entry(NamedTuple):
-    """A line of a tree: 160000 is a submodule, 120000 a symbolic link."""
-
-    mode: str
-    blob: str
-
-
 class Plumbing:
-    """Commands in one work tree, optionally over an index of its own."""
+    """Git in one folder of a work tree. File names that are no UTF-8 come through as surrogates."""
 
-    def __init__(self, top: Path, index: Path | None = None) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told by `raw`
         import git
 
-        self._git = git.Git(top)
-        self._env = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-        if index:
-            self._env["GIT_INDEX_FILE"] = str(index)
+        self._git = git.Git(folder)
+        self._env = {"GIT_OPTIONAL_LOCKS": "0", **(env or {})}
+        if found := work_tree(folder):
+            # Said outright, because inside a git hook these are set for whatever git is doing.
+            self._env |= {"GIT_DIR": str(found.git_dir), "GIT_WORK_TREE": str(found.top)}
 
-    def __call__(
-        self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None
-    ) -> str:
-        """Output of `git <words>`, without its last newline; `given` is its standard input.
-
-        File names that are no UTF-8 come through as surrogates.
+    def raw(self, *words: str, given: str = "") -> bytes:
+        """The bytes that `git <words>` prints; `given` is its standard input.
 
         Raises:
-            Refused: git left with an error, whose last line is in the message.
+            Refused: git left with an error; the message has its last line.
+            AssayError: git is not installed.
         """
-        import tempfile
-
         import git
 
+        settings = [word for item in SETTINGS.items() for word in ("-c", "=".join(item))]
         with tempfile.TemporaryFile() as stdin:
-            stdin.write(given or b"")
+            stdin.write(os.fsencode(given))
             stdin.seek(0)
             try:
-                out = self._git.execute(
-                    ["git", *words],
+                code, out, said = self._git.execute(
+                    ["git", *settings, *words],
                     istream=stdin,
+                    with_extended_output=True,
+                    with_exceptions=False,
                     stdout_as_string=False,
-                    env={**os.environ, **self._env, **(env or {})},
+                    strip_newline_in_stdout=False,
+                    env=self._env,
                 )
-            except git.GitCommandError as error:
-                raise Refused(f"git {words[0]}: {_last_line(error)}", code="git") from error
-        assert isinstance(out, bytes)
-        return out.decode("utf-8", "surrogateescape")
+            except git.GitCommandNotFound as error:
+                raise AssayError("git is not installed", "Install git", code="no_git") from error
+        if code:
+            last = (said.strip().splitlines() or [f"left with code {code}"])[-1]
+            raise Refused(f"git {words[0]}: {last}", "See `git status`", code="git")
+        return bytes(out)
+
+    def __call__(self, *words: str, given: str = "") -> str:
+        """As `raw`, as text without its last newline."""
+        return os.fsdecode(self.raw(*words, given=given)).removesuffix("\n")
 
     def maybe(self, *words: str) -> str | None:
         """Output, or None where git says there is no such thing."""
@@ -68,21 +79,8 @@ class Plumbing:
         except Refused:
             return None
 
-    def tree(self, tree: str, *paths: str) -> dict[str, Entry]:
-        """Every file below a tree, by path."""
-        out = {}
-        for line in self("ls-tree", "-r", "-z", tree, "--", *paths).split("\0"):
-            if line:
-                head, _, path = line.partition("\t")
-                mode, _, blob = head.split(" ")
-                out[path] = Entry(mode, blob)
-        return out
-
-
-def _last_line(error: Any) -> str:
-    text = error.stderr
-    text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    lines = [
-        line for line in text.replace("stderr: ", "").strip(" '\n").splitlines() if line.strip()
-    ]
-    return lines[-1].strip() if lines else f"left with {error.status}"
+    def resolve(self, names: Sequence[str]) -> list[str | None]:
+        """Ids of the objects behind names such as `HEAD^{tree}`; None where this clone has none."""
+        found = self("cat-file", "--batch-check=%(objectname)", given="\n".join(names) + "\n")
+        lines = found.split("\n")
+        return [None if line.endswith((" missing", " ambiguous")) else line for line in lines]

@@ -1,199 +1,202 @@
 """A commit of every run's exact tree, on one chained ref of this clone; nothing else moves.
 
-The work is done in a copy of the index, so that the index, HEAD, the work tree and the stash stay
-byte for byte what they were, and the copy's stat cache keeps it quick.
+The work is done in a copy of the index, so that index, HEAD, work tree and stash stay byte for byte
+what they were, and the copy's stat cache keeps it quick.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from core.errors import AssayError
-from core.git import untracked
-from core.git.plumbing import Entry, Plumbing, Refused
+from core.git import code, status, untracked
+from core.git.plumbing import Plumbing, Refused
 from core.ledger.record import Excluded, Git
-from core.project import Project, writer
+from core.project import Project, WorkTree, work_tree, writer
 
 REF = "refs/assay/snap"
-OURS = ("runs", "ledger")  # folders of the project that no snapshot looks at
-TRIES = 5  # a file may vanish while git reads it; another process may move the ref
+OURS = ("runs", "ledger")  # folders of the project whose changes are no part of a run's code
+TRIES = 3  # a file may vanish while git reads it
 WHO = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "assay"), ("EMAIL", "assay@localhost"))
 }
-UNDERWAY = {
+UNDER_WAY = {
     "MERGE_HEAD": "merge in progress",
     "CHERRY_PICK_HEAD": "cherry-pick in progress",
+    "REVERT_HEAD": "revert in progress",
     "rebase-merge": "rebase in progress",
     "rebase-apply": "rebase in progress",
 }
 
 
-def snapshot(project: Project, run: str, code: Sequence[str]) -> Git | None:
+class Staged(NamedTuple):
+    """What a copy of the index holds now, and what it does not."""
+
+    status: status.Status
+    submodules: list[str]
+    left: list[Excluded]
+
+
+def snapshot(project: Project, run: str, paths: Sequence[str]) -> Git | None:
     """Commit the tree as it is now, tracked and untracked; None outside git.
 
-    `ledger/` is as in HEAD and `runs/` is left out. The commit's parents are HEAD and the clone's
-    previous snapshot; when neither HEAD nor the tree changed, that one is used again. Where git's
-    store cannot be written only the tree's id is known, and flagged.
+    `ledger/`, `runs/` and what looks like a secret stay as in HEAD, submodules at their commit. The
+    parents are HEAD and this clone's previous snapshot; when HEAD and tree are those of the
+    previous one, it is used again. Where git's store cannot be written the tree's id is all there
+    is, and flagged.
 
     Args:
-        project: Its root must lie in the work tree.
+        project: The checkout; its root may lie below the top of the work tree.
         run: Id for the commit's message.
-        code: Paths that decide the run's numbers; absolute ones may lie outside the work tree.
+        paths: What decides the run's numbers: `code_tree` is their digest.
+
+    Raises:
+        AssayError: git refused, three times.
     """
-    if project.git_dir is None:
+    here = work_tree(project.root)
+    if project.git_dir is None or here is None:
         return None
-    plain = Plumbing(project.root)
-    top = Path(plain("rev-parse", "--show-toplevel"))
-    head = plain.maybe("rev-parse", "--verify", "-q", "HEAD")
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-        index = Path(folder) / "index"
-        _copy_index(plain, project.root, index)
-        git = Plumbing(top, index)
-        inside = project.root.resolve().relative_to(top.resolve())
-        left = _stage(git, top, head, inside)
-        try:
-            tree, flags = git("write-tree"), []
-        except Refused:
-            tree, flags = _tree_elsewhere(git, Path(folder)), ["read-only .git"]
-        entries = git.tree(tree) if not flags else {}
-        commit = None if flags else _commit(git, project, run, head, tree)
-    flags += _underway(plain, project.root)
-    head_tree = plain.maybe("rev-parse", "-q", "--verify", "HEAD^{tree}")
-    return Git(
-        commit=commit,
-        head=head,
-        branch=plain.maybe("symbolic-ref", "-q", "--short", "HEAD"),
-        dirty=tree != head_tree,
-        code_tree=_code_digest(project.root, inside, entries, code),
-        tree=tree,
-        excluded=left,
-        submodules={path: e.blob for path, e in entries.items() if e.mode == "160000"},
-        flags=flags + [f"left out: {e.path} {e.reason}" for e in left if "secret" in e.reason],
-    )
+        kept = all(_writable(project.git_dir / name) for name in ("objects", "refs"))
+        git = Plumbing(here.top, _environment(project.git_dir, Path(folder), kept))
+        with contextlib.suppress(FileNotFoundError):  # a repository without a commit may have none
+            # With its time: git trusts no entry as young as its index, and must see how young.
+            shutil.copy2(here.git_dir / "index", Path(folder) / "index")
+        staged = _stage(git, here, project.root)
+        tree = git("write-tree")
+        head = staged.status.head
+        return Git(
+            commit=_commit(git, project, run, head, tree) if kept else None,
+            head=head,
+            branch=staged.status.branch,
+            dirty=git.resolve([f"{head}^{{tree}}"]) != [tree],
+            code_tree=code.digest(git, tree, here.top, project.root, paths),
+            tree=tree,
+            excluded=untracked.shortened(staged.left),
+            submodules=_gitlinks(git, tree, staged.submodules),
+            flags=[*_flags(here, project, staged), *([] if kept else ["read-only .git"])],
+        )
 
 
-def _copy_index(git: Plumbing, root: Path, to: Path) -> None:
-    """The index of this work tree; a repository without a commit may have none."""
-    index = root / git("rev-parse", "--git-path", "index")
-    with contextlib.suppress(FileNotFoundError):
-        shutil.copy2(index, to)
+def _environment(git_dir: Path, folder: Path, kept: bool) -> dict[str, str]:
+    """An index, and objects too where they cannot be kept, in a folder that goes away."""
+    env = {"GIT_INDEX_FILE": str(folder / "index"), **WHO}
+    if kept:
+        return env
+    (folder / "objects").mkdir()
+    return env | {
+        "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(git_dir / "objects"),
+    }
 
 
-def _stage(git: Plumbing, top: Path, head: str | None, inside: Path) -> list[Excluded]:
-    """Bring the index copy to the work tree's state; what was left out."""
-    ours = [str(inside / name) for name in OURS]
-    ledger = ours[1]
+def _writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _stage(git: Plumbing, here: WorkTree, root: Path) -> Staged:
+    """Bring the copy of the index to the state of the work tree."""
+    ours = tuple(f"{(root / name).relative_to(here.top)}/" for name in OURS)
     for attempt in range(TRIES):
         try:
-            if head:
-                git("reset", "-q", "--", ledger)
-            else:
-                git("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", ledger)
-            git("add", "-u", "--", ":/", *(f":(exclude,top,literal){path}" for path in ours))
-            listed = git("ls-files", "-o", "-z", "--exclude-standard").split("\0")
-            names = [n for n in listed if n and not n.startswith(tuple(f"{o}/" for o in ours))]
-            taken, left = untracked.sort_out(top, names)
-            paths = "\0".join(taken).encode("utf-8", "surrogateescape")
-            if taken:
-                git("update-index", "--add", "-z", "--stdin", given=paths + b"\0")
-            return left
+            submodules = _look_at_all(git, here.top)
+            now = status.read(git)
+            left = _update(git, here.top, now, ours)
+            return Staged(now, submodules, left)
         except Refused:
             if attempt == TRIES - 1:
                 raise
     raise AssertionError("unreachable")
 
 
-def _tree_elsewhere(git: Plumbing, folder: Path) -> str:
-    """The tree's id, its objects written into a folder that goes away."""
-    store = folder / "objects"
-    store.mkdir()
-    real = str(Path(git("rev-parse", "--git-path", "objects")).resolve())
-    env = {"GIT_OBJECT_DIRECTORY": str(store), "GIT_ALTERNATE_OBJECT_DIRECTORIES": real}
-    return git("write-tree", env=env)
+def _look_at_all(git: Plumbing, top: Path) -> list[str]:
+    """Let git see changes of files that were marked unchanged or skipped; paths of submodules."""
+    seen_again, submodules = [], []
+    for line in git("ls-files", "-v", "--stage", "-z").split("\0")[:-1]:
+        head, _, path = line.partition("\t")
+        tag, mode, blob, stage = head.split(" ")
+        if mode == "160000":
+            submodules.append(path)
+        elif (tag == "S" or tag.islower()) and os.path.lexists(top / path):
+            seen_again.append(f"{mode} {blob} {stage}\t{path}")
+    _index_info(git, seen_again)
+    return submodules
+
+
+def _update(git: Plumbing, top: Path, now: status.Status, ours: tuple[str, ...]) -> list[Excluded]:
+    """Put what differs into the index, but for what no snapshot takes; what was left out."""
+    restored, taken, left = [], [], []
+    for change in now.changes:
+        hidden = change.on_disk and untracked.secret(change.path)
+        if change.path.startswith(ours) or hidden:
+            restored.append(f"{change.head}\t{change.path}")
+        elif not change.on_disk:
+            restored.append(f"0 {change.head.split()[1]}\t{change.path}")
+        elif change.unstaged:
+            taken.append(change.path)
+        if hidden:
+            size = untracked.bytes_of(top, change.path)
+            left.append(untracked.excluded(change.path, size, untracked.SECRET))
+    new = untracked.sort(top, (n for n in now.untracked if not n.startswith(ours)))
+    _index_info(git, restored)
+    if taken or new.taken:
+        given = "\0".join([*taken, *new.taken])
+        git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", given=given)
+    return left + new.left
+
+
+def _index_info(git: Plumbing, lines: Sequence[str]) -> None:
+    """Set entries of the index outright: `<mode> <blob>[ <stage>]<tab><path>`, mode 0 removes."""
+    if lines:
+        git("update-index", "-z", "--index-info", given="\0".join(lines))
 
 
 def _commit(git: Plumbing, project: Project, run: str, head: str | None, tree: str) -> str:
     """Chain a commit onto this clone's ref, or take its tip when that says the same."""
     ref = f"{REF}/{writer(project.store)}"
-    for _ in range(TRIES * 10):
-        tip = git.maybe("rev-parse", "-q", "--verify", ref)
-        if tip:
-            tip_tree, *parents = git("log", "-1", "--format=%T %P", tip).split()
-            if tip_tree == tree and parents[:1] == ([head] if head else parents[:1]):
-                return tip
-        chain = [word for parent in (head, tip) if parent for word in ("-p", parent)]
-        commit = git("commit-tree", tree, *chain, "-m", run, env=WHO)
+    while True:
+        tip, tip_tree, tip_head = git.resolve([ref, f"{ref}^{{tree}}", f"{ref}^1"])
+        if tip and tip_tree == tree and head in (None, tip_head):
+            return tip
+        parents = [word for parent in (head, tip) if parent for word in ("-p", parent)]
+        commit = git("commit-tree", tree, *parents, "-m", run)
         try:
-            git("update-ref", "-m", "assay snapshot", ref, commit, tip or "0" * 40)
+            git("update-ref", ref, commit, tip or "0" * len(commit))
             return commit
-        except Refused:  # another process moved it: chain onto its commit
-            continue
-    raise AssayError(f"{ref} moves faster than a snapshot is made", "Try again", code="git")
+        except Refused:
+            if git.resolve([ref]) == [tip]:
+                raise
+            # Another process was quicker: chain onto its commit.
 
 
-def _underway(git: Plumbing, root: Path) -> list[str]:
-    found = [
-        flag
-        for name, flag in UNDERWAY.items()
-        if (root / git("rev-parse", "--git-path", name)).exists()
-    ]
-    if git("rev-parse", "--is-shallow-repository") == "true":
-        found.append("shallow clone")
-    return sorted(set(found))
+def _gitlinks(git: Plumbing, tree: str, paths: Iterable[str]) -> dict[str, str]:
+    """The commit at which each submodule is in the tree."""
+    found = git("ls-tree", "-z", tree, "--", *paths) if paths else ""
+    rows = [line.partition("\t") for line in found.split("\0")[:-1]]
+    return {path: head.split(" ")[2] for head, _, path in rows}
 
 
-def _code_digest(
-    root: Path, inside: Path, entries: Mapping[str, Entry], code: Sequence[str]
-) -> str:
-    """40 hex digits over the code paths: blob ids where the snapshot has them, else bytes."""
-    total = hashlib.sha1(usedforsecurity=False)
-    for path in sorted(code):
-        start = str(inside / path)
-        mine = {k: e for k, e in entries.items() if k == start or k.startswith(f"{start}/")}
-        if Path(path).is_absolute() or not mine:
-            total.update(content_digest(root, [path]).encode())
-            continue
-        for name, entry in sorted(mine.items()):
-            total.update(f"{name} {entry.mode} {entry.blob}\n".encode("utf-8", "surrogateescape"))
-    return total.hexdigest()
-
-
-def content_digest(root: Path, paths: Sequence[str]) -> str:
-    """40 hex digits over the names and bytes of Python and text files, for trees without git."""
-    total = hashlib.sha1(usedforsecurity=False)
-    for path in sorted(paths):
-        full = root / path
-        files = sorted(full.rglob("*")) if full.is_dir() else [full]
-        for file in files:
-            if file.is_file() and "__pycache__" not in file.parts:
-                total.update(f"{file.relative_to(full)}\0".encode("utf-8", "surrogateescape"))
-                total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
-
-
-def moved(project: Project, commit: str, modules: Mapping[str, str]) -> list[str]:
-    """Modules (path below the project -> blob id as loaded) that differ from the snapshot's.
-
-    Where a clean filter changes bytes on their way in, git's own id of the file decides.
-    """
-    git = Plumbing(project.root)
-    top = Path(git("rev-parse", "--show-toplevel"))
-    inside = project.root.resolve().relative_to(top.resolve())
-    entries = git.tree(commit)
-    out = []
-    for path, blob in sorted(modules.items()):
-        entry = entries.get(str(inside / path))
-        if entry is None or entry.blob == blob:
-            continue  # an ignored module is not part of the tree
-        as_loaded = git("hash-object", "--no-filters", "--", path) == blob
-        as_committed = git("hash-object", "--", path) == entry.blob
-        if not (as_loaded and as_committed):
-            out.append(path)
-    return out
+def _flags(here: WorkTree, project: Project, staged: Staged) -> list[str]:
+    """What a reader must know before trusting that the commit is all there was."""
+    flags = {flag for name, flag in UNDER_WAY.items() if (here.git_dir / name).exists()}
+    if project.git_dir and (project.git_dir / "shallow").exists():
+        flags.add("shallow clone")
+    unkept = [c.path for c in staged.status.changes if set(c.submodule) & {"M", "U"}]
+    flags |= {f"submodule {path} has changes that no commit holds" for path in unkept}
+    for reason in (untracked.SECRET, untracked.NESTED):
+        names = [e.path for e in staged.left if e.reason == reason]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            flags.add(f"left out, {reason}: {', '.join(names[:3])}{more}")
+    return sorted(flags)
