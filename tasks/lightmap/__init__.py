@@ -34,7 +34,7 @@ task = Task[LightmapConfig](
     version=1,
     config=LightmapConfig,
     work="tasks.lightmap.work",
-    preload=("lpips", "pytorch_msssim", "matplotlib.pyplot"),
+    preload=("lpips", "pytorch_msssim", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     inputs=inputs,
     models=(
         Model(
