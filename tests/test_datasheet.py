@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from core import datasheet, registry
 from core.contract import AnyOf, Criterion, TaskConfig
 from core.project import Project
-from tests.toy import toytask
+from tests.toy import assay, toytask
 
 
 def test_the_board_has_a_row_a_task_and_a_broken_one_hides_no_other(project: Project) -> None:
@@ -89,3 +89,12 @@ def test_settings_open_nested_models_and_say_what_each_key_takes() -> None:
         "pair": ([1, 2], "list of 2"),
         "limit": (None, "integer ≥ 1 ≤ 9 or null"),
     }
+
+
+def test_the_commands_show_both(project: Project) -> None:
+    board = assay(project.root, "tasks", check=True).stdout.splitlines()
+    assert board[1].split()[:5] == ["toy", "1", "error", "3", "3"]
+    sheet = assay(project.root, "tasks", "toy", check=True).stdout
+    assert ["lr", "0.1", "number"] in [line.split() for line in sheet.splitlines()]
+    assert "  real time  gpu_ms below 60 ms (on CUDA)" in sheet
+    assert json.loads(assay(project.root, "tasks", "toy", "--json").stdout)["data"]["name"] == "toy"

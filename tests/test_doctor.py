@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -120,3 +121,14 @@ def test_wandb_is_offline_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_pat
     (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password x\n")
     (tmp_path / ".netrc").chmod(0o600)
     assert doctor._wandb().found == "online, a key is here"
+
+
+def test_the_command_exits_2_when_something_is_bad_and_still_shows_everything(
+    project: Project,
+) -> None:
+    done = toy.assay(project.root, "doctor", "--device", "cuda:99", "--json")
+    assert done.returncode == 2
+    answer = json.loads(done.stdout)
+    assert answer["error"]["message"] == "bad: torch"
+    assert {row["name"] for row in answer["data"]} >= {"python", "torch", "git", "ledger", "disk"}
+    assert "\ntorch: ./run setup" in done.stderr

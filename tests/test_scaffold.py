@@ -12,7 +12,7 @@ import pytest
 from core import project, registry, scaffold
 from core.errors import AssayError
 from core.project import Project
-from tests.toy import ROOT
+from tests.toy import ROOT, assay
 
 REGISTRY = """# Which tasks this checkout has.
 tasks:
@@ -87,6 +87,14 @@ def test_a_dry_run_writes_nothing(checkout: Project) -> None:
     assert "tasks/denoise/work.py" in said
     assert files(checkout) == ["tasks/__init__.py"]
     assert (checkout.root / "registry.yaml").read_text() == REGISTRY
+
+
+def test_the_command_says_what_comes_next(checkout: Project) -> None:
+    done = assay(checkout.root, "new", "denoise", check=True)
+    assert done.stdout.splitlines()[-1] == "next: assay run denoise --tiny"
+    again = assay(checkout.root, "new", "denoise")
+    assert again.returncode == 2
+    assert again.stderr.startswith("assay: the name 'denoise' is taken by registry.yaml.")
 
 
 @pytest.mark.parametrize("name", ["Denoise", "2d", "a-b", "a.b", "../a", "", "class", "a" * 41])

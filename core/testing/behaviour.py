@@ -40,7 +40,7 @@ def tiny_goes_all_the_way(subject: Subject) -> None:
 def metrics_are_numbers_or_absent(subject: Subject) -> None:
     """Every metric of the tiny run is a finite number, or absent for a stated reason."""
     odd = {k: v for k, v in subject.whole.metrics.items() if isinstance(v, str)}
-    demand(not odd, f"{odd}")
+    demand(not odd, f"not finite: {odd}")
     silent = [k for k, reason in subject.whole.absent.items() if not reason.strip()]
     demand(not silent, f"no reason for the absence of {', '.join(silent)}")
 
@@ -60,7 +60,7 @@ def resumes_exactly(subject: Subject) -> None:
     half = max(2, last // 2)
     tiny.interrupt(task, spec, half, "cancel")
     second = tiny.interrupt(task, spec.model_copy(update={"attempt": 2}), last, "power cut")
-    demand(second.asked[0] == half, f"cancelled before {half}, it resumed at {second.asked[0]}")
+    demand(second.asked[:1] == [half], f"cancelled before {half}, it resumed at {second.asked[:1]}")
     again = spec.model_copy(update={"attempt": 3})
     resumed = tiny.finish(task, again, LiveRun(again, task))
     found = difference(subject.numbers(subject.whole), subject.numbers(resumed))

@@ -15,6 +15,8 @@ from core.kit import checkpoint, seed
 from core.run import LiveRun
 from core.spec import RunSpec
 
+How = Literal["cancel", "power cut"]
+
 
 class Result(NamedTuple):
     """What a run gave; its folder, step count and checkpoints are those of `run`."""
@@ -54,9 +56,7 @@ class Word:
 class Interrupted(LiveRun):
     """A run that is cancelled, or loses its power, when the task asks whether to make `before`."""
 
-    def __init__(
-        self, spec: RunSpec, task: Task[Any], before: int, how: Literal["cancel", "power cut"]
-    ) -> None:
+    def __init__(self, spec: RunSpec, task: Task[Any], before: int, how: How) -> None:
         self._word, self._before, self._how = Word(), before, how
         self.asked: list[int] = []  # the steps that the task wanted to make
         self.interrupted = False  # whether that ended it
@@ -127,9 +127,7 @@ def finish(task: Task[Any], spec: RunSpec, run: LiveRun) -> Result:
     )
 
 
-def interrupt(
-    task: Task[Any], spec: RunSpec, before: int, how: Literal["cancel", "power cut"]
-) -> Interrupted:
+def interrupt(task: Task[Any], spec: RunSpec, before: int, how: How) -> Interrupted:
     """Start a run and interrupt it before a step."""
     run = Interrupted(spec, task, before, how)
     begin(task, spec)

@@ -224,7 +224,7 @@ def shrugs(cfg: Any, model: Any, data: Any, run: Run) -> Any:
         ({"evaluate": shrugs}, "metrics_are_numbers_or_absent", "the absence of gpu_ms"),
         ({"data": jitters}, "repeats_exactly", "differ at .metrics.error: "),
         ({"train": forgets}, "resumes_exactly", "differ at .checkpoint.line.a: "),
-        ({"train": starts_over}, "resumes_exactly", "cancelled before 2, it resumed at 1"),
+        ({"train": starts_over}, "resumes_exactly", "cancelled before 2, it resumed at [1]"),
         ({"train": will_not_stop}, "cancels_within_a_step", "it went on to the end"),
         ({"train": spends_more}, "keeps_a_budget_of_steps", "made 3 steps"),
         ({"evaluate": keeps_no_secret}, "writes_where_it_may", "/scores.txt"),
