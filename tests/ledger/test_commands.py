@@ -78,7 +78,7 @@ def test_ls_sorts_by_a_metric_and_shows_it(assay: Any, ledger: Ledger) -> None:
         ledger.append("started", run, started())
         ledger.append("ended", run, ended(psnr=psnr, ssim=0.5))
     rows = assay("ls", "--sort", "psnr", "-w", "psnr > 1", "--task", "lightmap").stdout.splitlines()
-    assert [" ".join(row.split()[4:]) for row in rows[1:]] == ["psnr 31 dB 1", "psnr 30 dB 1"]
+    assert [" ".join(row.split()[5:]) for row in rows[1:]] == ["psnr 31 dB 1", "psnr 30 dB 1"]
     assert assay("ls", "--task", "other").stdout == "no runs here; `assay run <task>` starts one\n"
 
 
