@@ -20,7 +20,7 @@ from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, held_hours, trained_hours
 from tasks.lightmap.metrics import Score, means, score_all
 
-CELL = 160  # widest image on a sheet, pixels
+CELL = 200  # width of an image on a sheet, pixels, as near as whole factors come
 ERROR_SCALE = 4  # errors on the contact sheet are shown this much brighter
 ERROR_LIMIT = 0.25  # the error maps' fixed scale, so that runs can be compared by eye
 COLOURS = {"model": "C0", "blend": "C1", "nearest": "C2", "identity": figure.BASELINE}
@@ -37,7 +37,7 @@ def pixels(image: Tensor) -> NDArray[np.float32]:
 
 
 class Pair(NamedTuple):
-    """A whole hour as it is and as it is predicted, 3 H W, shrunk to fit a sheet."""
+    """A whole hour as it is and as it is predicted, 3 H W, sized for a sheet."""
 
     hour: int
     truth: Tensor
@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 
 def pairs(day: Day, frame: Frame) -> list[Pair]:
     """All whole hours, rendered once for all sheets."""
-    return [Pair(h, _small(day.at(h)), _small(frame(h))) for h in day.hours]
+    return [Pair(h, _sized(day.at(h)), _sized(frame(h))) for h in day.hours]
 
 
 def contact_sheet(hours: Sequence[Pair], out: Path) -> Path:
@@ -54,7 +54,9 @@ def contact_sheet(hours: Sequence[Pair], out: Path) -> Path:
     cells = []
     for _, truth, pred in hours:
         error = (ERROR_SCALE * (truth - pred).abs()).clamp(max=1)
-        cells.append(_bytes(np.concatenate([pixels(x) for x in (truth, pred, error)], axis=1)))
+        gap = np.ones((truth.shape[1], 2, 3), np.float32)
+        row = [pixels(truth), gap, pixels(pred), gap, pixels(error)]
+        cells.append(_bytes(np.concatenate(row, axis=1)))
     labels = [f"{clock(p.hour)}   truth | model | error x{ERROR_SCALE}" for p in hours]
     return write_png(out / "contact_sheet.png", figure.sheet(cells, labels, columns=4))
 
@@ -156,10 +158,12 @@ def _mean(scores: Mapping[float, Score], times: Sequence[float]) -> list[str]:
     return [f"{mean.psnr:.2f}", f"{mean.ssim:.3f}"]
 
 
-def _small(image: Tensor) -> Tensor:
-    """C H W, shrunk by area mean to fit a sheet."""
-    factor = -(-image.shape[2] // CELL)
-    return F.avg_pool2d(image[None], factor)[0] if factor > 1 else image
+def _sized(image: Tensor) -> Tensor:
+    """3 H W near a sheet's width: shrunk by area mean, or with every pixel repeated."""
+    width = image.shape[2]
+    if width > CELL:
+        return F.avg_pool2d(image[None], -(-width // CELL))[0]
+    return image.repeat_interleave(CELL // width, 1).repeat_interleave(CELL // width, 2)
 
 
 def _bytes(picture: NDArray[np.float32]) -> Pixels:
