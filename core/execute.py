@@ -17,7 +17,7 @@ import psutil
 from core import child, control, events, git, locks, logfile, outcome, registry
 from core.errors import AssayError, Exit
 from core.identity import Identity, identify
-from core.ledger import Ledger
+from core.ledger import Ledger, disk
 from core.ledger.record import RunRecord
 from core.project import Project
 from core.spec import RunSpec
@@ -69,7 +69,8 @@ class Supervisor:
         with self._alive(spec) as alive, self._device(spec) as device, self._signals():
             spec = spec.model_copy(update={"device": device, "code": tree})
             (spec.dir / control.STOP).unlink(missing_ok=True)
-            _write_spec(spec)
+            with disk.writing(spec.dir):
+                disk.replace(spec.dir / "run.json", spec.model_dump_json(indent=1).encode())
             self.ledger.append("started", spec.run, outcome.started(spec, identity))
             if here:
                 ended = _inline(spec)
@@ -81,8 +82,9 @@ class Supervisor:
 
     @contextmanager
     def _alive(self, spec: RunSpec) -> Iterator[int]:
-        spec.dir.mkdir(parents=True, exist_ok=True)
-        fd = locks.take(spec.dir / "alive")
+        with disk.writing(self.project.runs):
+            spec.dir.mkdir(parents=True, exist_ok=True)
+            fd = locks.take(spec.dir / "alive")
         if fd is None:
             raise AssayError(
                 f"run {spec.run} is running",
@@ -150,24 +152,23 @@ class Supervisor:
         tail = events.Tail(spec.dir / events.NAME)
         guard = _Guard(spec)
         sources = [process.log]
-        while (code := process.exit_code()) is None:
-            for ready in wait([*sources, *process.waitables()], POLL_S):
-                if ready is process.log and not _pump(process.log, log):
-                    sources = []
-            for word, payload in process.messages():
-                if word == "report":
-                    process.send("prune", bool(decide and decide(*payload)))
-            guard.look(process, self.stopped, self._hurry)
-            if watch:
-                for event in tail.new():
-                    watch(event)
-        while sources and process.log.poll() and _pump(process.log, log):
-            pass
-        child.kill(process)  # whatever the run left behind in its group
-        process.close()
-        log.close()
-        for event in tail.new() if watch else ():
-            watch(event)
+        try:
+            while (code := process.exit_code()) is None:
+                for ready in wait([*sources, *process.waitables()], POLL_S):
+                    if ready is process.log and not _pump(process.log, log):
+                        sources = []
+                for word, payload in process.messages():
+                    if word == "report":
+                        process.send("prune", bool(decide and decide(*payload)))
+                guard.look(process, self.stopped, self._hurry)
+                _show(tail, watch)
+            while sources and process.log.poll() and _pump(process.log, log):
+                pass
+        finally:
+            child.kill(process)  # also what an ended run left behind in its group
+            process.close()
+            log.close()
+        _show(tail, watch)
         return Ended(code, guard.cause)
 
     def _check_code(self, spec: RunSpec, identity: Identity) -> None:
@@ -219,17 +220,18 @@ class _Guard:
         process.send("cancel")
 
 
+def _show(tail: events.Tail, watch: Watch | None) -> None:
+    """Pass on what is new."""
+    if watch:
+        for event in tail.new():
+            watch(event)
+
+
 def _pump(pipe: Any, log: logfile.LogFile) -> bool:
     """Move what waits in the output pipe; False at its end."""
     data = os.read(pipe.fileno(), 65536)
     log.feed(data)
     return bool(data)
-
-
-def _write_spec(spec: RunSpec) -> None:
-    fresh = spec.dir / f".run.json.{os.getpid()}"
-    fresh.write_text(spec.model_dump_json(indent=1))
-    fresh.rename(spec.dir / "run.json")
 
 
 def _inline(spec: RunSpec) -> Ended:

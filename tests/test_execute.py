@@ -279,3 +279,26 @@ def test_the_spec_on_disk_is_the_whole_run(project: Project) -> None:
     assert spec["seed"] == 4
     assert spec["group"] == record.group
     assert spec["config"] == record.config
+
+
+def test_a_full_disk_is_one_clear_line(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    supervisor = Supervisor(project)
+    spec = plan.prepare(project, "toy")
+    monkeypatch.setattr("core.ledger.disk.replace", full)
+    with pytest.raises(AssayError, match=r"cannot write to .*: No space left on device\. Nothing"):
+        supervisor.run(spec)
+    assert not locks.held(spec.dir / "alive")
+
+
+def test_an_error_of_a_watcher_does_not_leave_the_child_behind(project: Project) -> None:
+    spec = plan.prepare(project, "toy", overrides={"step_s": 0.02, "total_steps": 1000})
+
+    def broken(event: dict[str, object]) -> None:
+        raise RuntimeError("the display broke")
+
+    with pytest.raises(RuntimeError, match="the display broke"):
+        Supervisor(project).run(spec, watch=broken)
+    assert Supervisor(project).ledger.find(spec.run).status == "lost"

@@ -42,7 +42,7 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise AssayError(
-            f"the ledger cannot write to {place}: {error.strerror or error}",
+            f"cannot write to {place}: {error.strerror or error}",
             "Nothing recorded before is lost. Make room or allow writing, then run it again",
             code="ledger_write",
         ) from error
