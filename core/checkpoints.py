@@ -41,12 +41,12 @@ class Removal(NamedTuple):
 
 
 def surplus(project: Project, runs: list[RunRecord], keep: str) -> list[Removal]:
-    """The checkpoint files that `keep` does not need.
+    """The checkpoint files of ended runs that `keep` does not need.
 
-    `best` keeps the judged file of each ended run; `best-of-study` that of the best run of each
-    study and of every run without one; `none` keeps nothing.
+    `best` keeps the judged file of each run; `best-of-study` that of the best run of each study and
+    of every run without one; `none` keeps nothing. What can still be resumed is not touched.
     """
-    ended = [r for r in runs if r.status not in ("running", "lost")]
+    ended = [r for r in runs if r.status in ("finished", "pruned", "diverged")]
     spared = {r.run for r in ended} if keep == "best" else set()
     if keep == "best-of-study":
         spared = {r.run for r in ended if r.study is None} | _winners(ended)
@@ -61,18 +61,12 @@ def surplus(project: Project, runs: list[RunRecord], keep: str) -> list[Removal]
 
 
 def _winners(runs: list[RunRecord]) -> set[str]:
-    """The run with the best judged value of the first metric, per study and variant of it."""
-    best: dict[str, RunRecord] = {}
+    """The run with the best headline metric of each study."""
+    best: dict[str, tuple[float, str]] = {}
     for record in runs:
-        if record.study is None or not record.metrics:
+        measured = record.metrics.get(record.primary or "")
+        if record.study is None or measured is None or measured.value != measured.value:
             continue
-        name, value = next(iter(record.metrics.items()))
-        sign = 1 if value.direction == "max" else -1
-        now = best.get(record.study)
-        if (
-            now is None
-            or name not in now.metrics
-            or sign * value.value > sign * now.metrics[name].value
-        ):
-            best[record.study] = record
-    return {r.run for r in best.values()}
+        score = measured.value if measured.direction == "max" else -measured.value
+        best[record.study] = max(best.get(record.study, (score, record.run)), (score, record.run))
+    return {run for _, run in best.values()}

@@ -122,6 +122,29 @@ def register(app: typer.Typer) -> None:
             records = control.wait(ledger, [ledger.find(ref).run], timeout)
         return Answer(records, "\n".join(f"{r.run}  {r.status}" for r in records))
 
+    @command(app)
+    def clean(
+        keep: Annotated[str, typer.Option(help="best, best-of-study or none.")] = "best",
+        where: Annotated[str | None, typer.Option("-w", help="Only runs that match.")] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files.")] = False,
+    ) -> Answer:
+        """Remove checkpoints that are not needed; their digests stay in the ledger."""
+        from core import checkpoints, project
+        from core.errors import unknown
+        from core.ledger import Ledger
+
+        if keep not in ("best", "best-of-study", "none"):
+            raise unknown("retention", keep, ("best", "best-of-study", "none"), where="--keep")
+        here_is = project.find()
+        files = checkpoints.surplus(here_is, Ledger(here_is).records(where), keep)
+        for file in [] if dry_run else files:
+            file.path.unlink()
+        verb = "would remove" if dry_run else "removed"
+        size = sum(f.bytes for f in files) / 2**20
+        lines = [str(f.path) for f in files] if dry_run else []
+        told_ = f"{verb} {len(files)} checkpoints, {size:.1f} MiB"
+        return Answer([f._asdict() for f in files], "\n".join([*lines, told_]))
+
     @command(app, "do")
     def do_(
         task: str,
