@@ -1,18 +1,21 @@
-"""Calling a task's own tools: `assay do <task> <tool> -o key=value`."""
+"""Calling a task's tools: `assay do <task> <tool>`. Every task has infer and visualise."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from core import checkpoints, config, plan, registry
-from core.contract import Task
+from core.contract import Run, Task
 from core.errors import AssayError, unknown
 from core.ledger import Ledger
 from core.project import Project
 from core.run import LiveRun
+
+Tool = Callable[..., Any]
 
 
 def call(
@@ -27,10 +30,10 @@ def call(
 
     Options that the tool's signature names go to the tool, the rest to the config. `source` is a
     run (`<run>`, `<run>:best`, `<run>:last`): its config is taken, and a tool with a parameter
-    `checkpoint` gets its file.
+    `ckpt` gets the path of its checkpoint.
 
     Raises:
-        AssayError: an unknown tool or option, or a tool that needs a run and got none.
+        AssayError: an unknown tool or option, or a tool that needs a checkpoint and got none.
     """
     task = registry.load(project).find(task_name)
     function = find(task, tool)
@@ -40,13 +43,13 @@ def call(
     if source:
         record, path = checkpoints.of(project, Ledger(project), source)
         layers = [config.Layer(f"run {record.run}", record.config)]
-        if "checkpoint" in own:
-            given.setdefault("checkpoint", path)
+        if "ckpt" in own:
+            given.setdefault("ckpt", str(path))
     needed = [n for n, p in own.items() if p.default is p.empty and n not in given]
     if needed:
         raise AssayError(
             f"{task_name} {tool} needs {', '.join(needed)}",
-            "Give --run <run>" if "checkpoint" in needed else f"Give -o {needed[0]}=...",
+            "Give --run <run>" if needed == ["ckpt"] else f"Give -o {needed[-1]}=...",
         )
     rest = {k: v for k, v in options.items() if k not in own}
     spec = plan.prepare(project, task_name, layers=layers, overrides=rest, device=device)
@@ -55,10 +58,30 @@ def call(
     return function(cfg, LiveRun(spec, task), **given)
 
 
-def find(task: Task[Any], tool: str) -> Callable[..., Any]:
-    """The function behind a declared tool."""
-    if tool not in task.tools:
-        raise unknown("tool", tool, task.tools, where=f"task {task.name}")
-    module, _, name = task.tools[tool].partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
+def find(task: Task[Any], tool: str) -> Tool:
+    """The function of a declared tool, or of one that every task has."""
+    standard = {"infer": _infer, "visualise": _visualise}
+    if tool in task.tools:
+        module, _, name = task.tools[tool].partition(":")
+        declared: Tool = getattr(importlib.import_module(module), name)
+        return declared
+    if tool in standard:
+        return standard[tool](importlib.import_module(task.work))
+    raise unknown("tool", tool, {*task.tools, *standard}, where=f"task {task.name}")
+
+
+def _infer(work: Any) -> Tool:
+    def infer(cfg: Any, run: Run, *, ckpt: str, out: str = "") -> Any:
+        model = work.load(cfg, Path(ckpt), run.device)
+        return work.infer(cfg, model, Path(out) if out else run.dir / "infer", run)
+
+    return infer
+
+
+def _visualise(work: Any) -> Tool:
+    def visualise(cfg: Any, run: Run, *, ckpt: str, out: str = "") -> Any:
+        model = work.load(cfg, Path(ckpt), run.device)
+        folder = Path(out) if out else run.dir / "images"
+        return work.visualise(cfg, model, work.data(cfg, run), folder, run)
+
+    return visualise

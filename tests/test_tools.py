@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core import plan, tools
+from core.errors import AssayError
+from core.execute import Supervisor
+from core.project import Project
+from tests import toy
+
+
+def test_a_declared_tool_gets_its_own_options_and_the_config_the_rest(project: Project) -> None:
+    assert tools.call(project, "toy", "double", "", {"value": 4.0, "lr": 0.2}, "cpu") == 8.0
+    with pytest.raises(AssayError, match="no config key 'vlaue'"):
+        tools.call(project, "toy", "double", "", {"vlaue": 4.0}, "cpu")
+    with pytest.raises(AssayError, match=r"no tool 'duble' in task toy\. Did you mean 'double'"):
+        tools.call(project, "toy", "duble", "", {}, "cpu")
+
+
+def test_every_task_has_infer_and_visualise_for_a_recorded_run(
+    project: Project, tmp_path: Path
+) -> None:
+    record = Supervisor(project).run(plan.prepare(project, "toy"))
+    (line,) = tools.call(project, "toy", "infer", record.run, {"out": str(tmp_path)}, "cpu")
+    saved = json.loads((project.run_dir(record.run) / "checkpoints" / "best.ckpt").read_text())
+    assert line.read_text().split() == [str(saved["state"]["line"][k]) for k in ("a", "b")]
+    (points,) = tools.call(project, "toy", "visualise", f"{record.run}:last", {}, "cpu")
+    assert points.is_relative_to(project.runs / "tools")
+    with pytest.raises(AssayError, match=r"toy infer needs ckpt\. Give --run <run>"):
+        tools.call(project, "toy", "infer", "", {}, "cpu")
+
+
+def test_do_prints_what_the_tool_gives(project: Project) -> None:
+    done = toy.assay(project.root, "do", "toy", "double", "-o", "value=3", "--json")
+    assert json.loads(done.stdout)["data"] == 6.0
