@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core import acceptance, judging, registry
+from core import acceptance, judging, outcome, registry
 from core.acceptance.evidence import gather
 from core.contract import AnyOf, Criterion, Task
 from core.identity import identify
@@ -51,10 +51,13 @@ def _alike(project: Project, whole: Plan, references: References) -> list[RunRec
     if not reference:
         return []
     spec = plan.spec(project, whole, plan.trial_cell(whole, 0, {}))
-    here = {"run": "", "comparable": identify(project, spec).comparable}
-    device = {"device": spec.device.partition(":")[0]}
+    identity = identify(project, spec)
+    spec = spec.model_copy(update={"comparable": identity.comparable})
+    here = RunRecord.model_validate(
+        {**outcome.started(spec, identity), "run": spec.run, "status": "finished"}
+    )
     return [
-        r.model_copy(update=here | {"resources": r.resources.model_copy(update=device)})
+        here.model_copy(update={"seed": r.seed, "metrics": r.metrics, "absent": r.absent})
         for r in reference
     ]
 
