@@ -17,12 +17,12 @@ def digest(git: Plumbing, tree: str, top: Path, root: Path, paths: Sequence[str]
     A path that the tree does not hold (outside the work tree, ignored, in a submodule) counts with
     its bytes on disk, so that a change of it shows all the same.
     """
-    inside = [p for p in sorted(paths) if not Path(p).is_absolute()]
-    names = [f"{tree}:{(root / p).relative_to(top)}" for p in inside]
-    held = dict(zip(inside, git.resolve(names) if names else [], strict=True))
+    inside = {p: str((root / p).relative_to(top)) for p in paths if not Path(p).is_absolute()}
+    entries = git.entries(tree, inside.values()) if inside else {}
+    held = {path: entry.oid for path, entry in entries.items() if entry.kind != "commit"}
     total = hashlib.sha1(usedforsecurity=False)
     for path in sorted(paths):
-        found = held.get(path) or content_digest(root, [path])
+        found = held.get(inside.get(path, "")) or content_digest(root, [path])
         total.update(f"{_name(path)}\0{found}\n".encode())
     return total.hexdigest()
 
@@ -52,9 +52,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 def blobs(project: Project, commit: str, paths: Sequence[str] = ()) -> dict[str, str]:
     """Path from the project's root -> blob id, for files in these paths of a commit (all: none)."""
-    listed = Plumbing(project.root)("ls-tree", "-r", "-z", commit, "--", *paths)
-    rows = [line.partition("\t") for line in listed.split("\0")[:-1]]
-    return {path: head.split(" ")[2] for head, _, path in rows}
+    entries = Plumbing(project.root).entries(commit, paths, "-r")
+    return {path: entry.oid for path, entry in entries.items() if entry.kind == "blob"}
 
 
 def moved(project: Project, commit: str, modules: Mapping[str, str]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import AssayError
 from core.project import work_tree
@@ -23,6 +24,13 @@ SETTINGS = {
 
 class Refused(AssayError):
     """Git did not do what it was asked."""
+
+
+class Entry(NamedTuple):
+    """What a tree holds at a path."""
+
+    kind: str  # blob, tree, or commit: a submodule
+    oid: str
 
 
 class Plumbing:
@@ -84,3 +92,9 @@ class Plumbing:
         found = self("cat-file", "--batch-check=%(objectname)", given="\n".join(names) + "\n")
         lines = found.split("\n")
         return [None if line.endswith((" missing", " ambiguous")) else line for line in lines]
+
+    def entries(self, tree: str, paths: Iterable[str], *options: str) -> dict[str, Entry]:
+        """What a tree or commit holds at these paths (none: at all), from this folder."""
+        rows = self("ls-tree", "-z", *options, tree, "--", *paths).split("\0")[:-1]
+        parts = [row.partition("\t") for row in rows]
+        return {path: Entry(*head.split(" ")[1:3]) for head, _, path in parts}

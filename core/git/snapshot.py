@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,11 +180,10 @@ def _commit(git: Plumbing, project: Project, run: str, head: str | None, tree: s
             # Another process was quicker: chain onto its commit.
 
 
-def _gitlinks(git: Plumbing, tree: str, paths: Iterable[str]) -> dict[str, str]:
+def _gitlinks(git: Plumbing, tree: str, paths: Sequence[str]) -> dict[str, str]:
     """The commit at which each submodule is in the tree."""
-    found = git("ls-tree", "-z", tree, "--", *paths) if paths else ""
-    rows = [line.partition("\t") for line in found.split("\0")[:-1]]
-    return {path: head.split(" ")[2] for head, _, path in rows}
+    entries = git.entries(tree, paths) if paths else {}
+    return {path: entry.oid for path, entry in entries.items()}
 
 
 def _flags(here: WorkTree, project: Project, staged: Staged) -> list[str]:
