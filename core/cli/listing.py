@@ -47,7 +47,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "value": number(row["value"], row["unit"]),
         "gain": "" if row["gain"] is None else f"{row['gain']:+.3g}",
         "seeds": str(row["seeds"] or ""),
-        "commit": (row["commit"] or "")[:8],
+        "commit": (row["head"] or row["commit"] or "")[:8] + ("*" if row["dirty"] else ""),
     }
 
 

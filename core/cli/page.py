@@ -39,8 +39,9 @@ def _facts(r: RunRecord) -> Iterator[str]:
     yield f"  {'time':10}{local(r.timing.started)}{_durations(r)}"
     yield f"  {'budget':10}{_budget(r)}"
     if r.git and r.git.commit:
-        dirty = " with changes that were not committed" if r.git.dirty else ""
-        yield f"  {'code':10}{r.git.commit[:12]}, on {r.git.branch or 'no branch'}{dirty}"
+        head, branch = (r.git.head or "no commit yet")[:12], r.git.branch or "no branch"
+        dirty = " and changes that were not committed" if r.git.dirty else ""
+        yield f"  {'code':10}{head} on {branch}{dirty}; exact tree {r.git.commit[:12]}"
         yield from (f"  {'':10}left out: {e.path} ({e.reason})" for e in r.git.excluded)
         yield from (f"  {'':10}{flag}" for flag in r.git.flags)
     else:

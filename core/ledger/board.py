@@ -12,7 +12,7 @@ from core.project import Project
 
 COLUMNS = (
     *("run", "created", "task", "variant", "status", "stale", "void", "verdict", "decision"),
-    *("primary", "seed", "group", "comparable", "commit"),
+    *("primary", "seed", "group", "comparable", "commit", "head", "dirty"),
 )
 
 

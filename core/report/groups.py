@@ -12,7 +12,7 @@ from core.contract import Metric
 from core.ledger.record import ClauseResult, RunRecord, Verdict
 from core.report import effects
 from core.report.effects import Effect, Values
-from core.report.numbers import column, exact, intervals, spreads
+from core.report.numbers import NONE, column, exact, intervals, spreads
 from core.report.table import Table
 from core.stats import Estimate
 
@@ -117,20 +117,21 @@ def _clauses(study: Comparison) -> Table:
                 rows.append((label, f"{name} (one of)", acceptance.outcome(members), "", ""))
                 label = ""
             for clause in members:
-                words = (_result(clause), acceptance.effect(clause), acceptance.needed(clause))
+                words = (clause.result, _point(clause), acceptance.needed(clause))
                 rows.append((label, f"{'· ' * nested}{clause.name}", *words))
                 label = ""
-                if clause.point is None and _result(clause) != clause.reason:
+                if clause.point is None and len(clause.reason) > BRIEF:
                     notes.setdefault(clause.reason, f"{group.label}, {clause.name}")
     columns = ("variant", "clause", "result", "measured", "needed")
     said = tuple(f"{who}: {reason}" for reason, who in notes.items())
     return Table("Clauses", columns, tuple(rows), said)
 
 
-def _result(clause: ClauseResult) -> str:
-    """pass, fail, unknown, or in short why it was not measured."""
-    short = clause.reason.startswith("not measured") and len(clause.reason) <= BRIEF
-    return clause.reason if clause.point is None and short else clause.result
+def _point(clause: ClauseResult) -> str:
+    """The number that was judged, or the reason why there is none where it is short."""
+    if clause.point is None:
+        return clause.reason if len(clause.reason) <= BRIEF else NONE
+    return acceptance.effect(clause)
 
 
 def _effects(study: Comparison) -> Table:
@@ -187,8 +188,9 @@ def _judged(study: Comparison, group: Group) -> str:
 
 
 def _commits(group: Group) -> str:
-    """The short commit of the runs; several when the code moved between them."""
-    found = dict.fromkeys(r.git.commit[:7] for r in group.finished if r.git and r.git.commit)
+    """Where the runs' branch stood, with * for changes on top; several when the code moved."""
+    gits = [r.git for r in group.finished if r.git]
+    found = dict.fromkeys((g.head or g.commit or "")[:7] + "*" * g.dirty for g in gits)
     return " ".join(found)
 
 
