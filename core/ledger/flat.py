@@ -117,9 +117,10 @@ def leaves(node: Mapping[str, Any], stop: Mapping[str, Any], prefix: str = "") -
 
 def cell(value: Any) -> Any:
     """A JSON value as sqlite takes it: lists and maps as JSON text, huge integers as text."""
-    if isinstance(value, (list, dict)):
+    kind = type(value)  # this is called for every cell of an index that is made anew
+    if kind is list or kind is dict:
         return json.dumps(value, sort_keys=True)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if kind is int and not -(2**63) <= value < 2**63:
         return str(value)
     return value
 

@@ -27,9 +27,9 @@ UNWRITABLE = {
 T = TypeVar("T")
 
 TABLES = f"""
+PRAGMA cache_size = -65536; -- KiB
 {flat.TABLES}
 {intake.TABLES}
-PRAGMA user_version = {SCHEMA};
 """
 
 
@@ -40,10 +40,7 @@ class Index:
         self._project = project
         self._path = _place(project)
         self._looked = False  # at the branches and the work tree
-        try:
-            self._db = self._open()
-        except (OSError, sqlite3.OperationalError):
-            self._db = self._in_memory()
+        self._db = self._opened()
 
     def read(self, use: Callable[[sqlite3.Connection], T], *, look: bool = False) -> T:
         """Take in what is new, then answer from the index, mended where it has to be.
@@ -55,13 +52,12 @@ class Index:
         try:
             return self._read(use, look)
         except intake.JournalShrank:
-            self._db = self._open(anew=True)
+            self._db = self._opened(anew=True)
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code not in CORRUPT | UNWRITABLE:
                 raise
-            self._db = self._open(anew=True) if code in CORRUPT else self._in_memory()
-        self._looked = False
+            self._db = self._opened(anew=True) if code in CORRUPT else self._in_memory()
         return self._read(use, look)
 
     def _read(self, use: Callable[[sqlite3.Connection], T], look: bool) -> T:
@@ -72,26 +68,35 @@ class Index:
             self._looked = True
         return use(self._db)
 
-    def _open(self, *, anew: bool = False) -> sqlite3.Connection:
-        """The index on disk; made anew when asked to, or when this version cannot read it."""
+    def _opened(self, *, anew: bool = False) -> sqlite3.Connection:
+        try:
+            return self._on_disk(anew)
+        except (OSError, sqlite3.OperationalError):  # it cannot be written there
+            return self._in_memory()
+
+    def _on_disk(self, anew: bool) -> sqlite3.Connection:
+        """The index file; made anew when asked to, or when this version cannot read it."""
         with locks.exclusive(self._path.parent / "locks" / "index"):
             if not anew:
                 db = self._connect(str(self._path))
-                if _ready(db):
+                if _readable(db):
                     return db
                 db.close()
             for end in ("", "-wal", "-shm"):
                 Path(f"{self._path}{end}").unlink(missing_ok=True)
-            db = self._connect(str(self._path))
-            db.execute("PRAGMA journal_mode = WAL")
-            return self._filled(db)
+            return self._filled(self._connect(str(self._path)))
 
     def _in_memory(self) -> sqlite3.Connection:
         return self._filled(self._connect(":memory:"))
 
     def _filled(self, db: sqlite3.Connection) -> sqlite3.Connection:
-        db.executescript(TABLES)
-        _ready(db)
+        """Take in everything, without a rollback journal: half an index has no version."""
+        db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {TABLES}")
+        with _transaction(db):
+            intake.Intake(db, self._project).take(branches=True)
+        db.executescript(f"PRAGMA user_version = {SCHEMA}; PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        self._looked = True
         return db
 
     def _connect(self, target: str) -> sqlite3.Connection:
@@ -105,11 +110,10 @@ class Index:
         return db
 
 
-def _ready(db: sqlite3.Connection) -> bool:
-    """Set the connection up; whether it leads to an index that this version can read."""
+def _readable(db: sqlite3.Connection) -> bool:
+    """Set the connection up; whether it leads to an index of this version."""
     try:
         db.execute("PRAGMA synchronous = NORMAL")  # a cache that is lost is made again
-        db.execute("PRAGMA cache_size = -65536")  # KiB
         (version,) = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF not in CORRUPT:
@@ -123,7 +127,8 @@ def _place(project: Project) -> Path:
     for folder in (project.root, *project.root.parents):
         dot = folder / ".git"
         if dot.is_file():
-            return Path(dot.read_text().removeprefix("gitdir:").strip()) / "assay" / "index.db"
+            git_dir = folder / dot.read_text().removeprefix("gitdir:").strip()
+            return git_dir / "assay" / "index.db"
         if dot.exists():
             break
     return project.store / "index.db"

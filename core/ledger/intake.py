@@ -192,9 +192,8 @@ class Intake:
         if not added.rowcount:  # a second event under an id that is taken
             return None, None
         key = added.lastrowid
-        self._db.executemany(
-            "INSERT INTO concerns VALUES (?, ?)", [(run, key) for run in concerned(event)]
-        )
+        for run in concerned(event):
+            self._db.execute("INSERT INTO concerns VALUES (?, ?)", (run, key))
         return key, event
 
     def _fold(self, run: str, fresh: Mapping[int, dict[str, Any]]) -> None:

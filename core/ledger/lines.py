@@ -35,6 +35,13 @@ class Flaw(ValueError):
         self.reason = reason
 
 
+def _not_finite(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+_decode = json.JSONDecoder(parse_constant=_not_finite).decode
+
+
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys, no spaces, shortest floats. Text that is not Unicode becomes '?'.
 
@@ -101,7 +108,7 @@ def loose(raw: bytes) -> dict[str, Any]:
         Flaw: it is none.
     """
     try:
-        event = json.loads(raw, parse_constant=_not_finite)
+        event = _decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise Flaw("line", f"not JSON ({error})") from error
     if not isinstance(event, dict):
@@ -127,7 +134,3 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _sum(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:_DIGEST].encode()
-
-
-def _not_finite(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
