@@ -16,10 +16,19 @@ from tasks.lightmap.work import load, write_times
 
 
 def infer(
-    cfg: LightmapConfig, run: Run, *, ckpt: str, time: float, out: str, baseline_path: str = ""
+    cfg: LightmapConfig,
+    run: Run,
+    *,
+    ckpt: str,
+    time: float | None = None,
+    out: str = "",
+    baseline_path: str = "",
 ) -> list[Path]:
-    """One frame at any time (hours, modulo 24), from a checkpoint and its baseline image."""
-    path = Path(out)
+    """One frame at `time` (modulo 24) as the file `out`; without a time, all `infer_hours`."""
+    if time is None:
+        folder = Path(out) if out else run.dir / "infer"
+        return _write(cfg, run, ckpt, baseline_path, folder, list(cfg.infer_hours))
+    path = Path(out) if out else run.dir / f"recon_{time:g}.png"
     (made,) = _write(cfg, run, ckpt, baseline_path, path.parent, [time % 24])
     return [made.rename(path)]
 

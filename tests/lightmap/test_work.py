@@ -217,6 +217,14 @@ def test_batch_infer_equals_single_infers_byte_for_byte(make_run: MakeRun, tmp_p
         assert one.read_bytes() == path.read_bytes()
 
 
+def test_infer_without_a_time_writes_the_config_s_own(make_run: MakeRun, tmp_path: Path) -> None:
+    cfg = config(infer_hours=[1.5, 20])
+    run = make_run(cfg)
+    work.train(cfg, work.data(cfg, run), run)
+    made = tools.infer(cfg, run, ckpt=str(run.judged()), out=str(tmp_path / "two"))
+    assert [p.name for p in made] == ["recon_1.5.png", "recon_20.png"]
+
+
 def test_the_baseline_image_alone_is_enough_to_infer(make_run: MakeRun, tmp_path: Path) -> None:
     cfg = config()
     run = make_run(cfg)
