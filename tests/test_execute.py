@@ -27,7 +27,8 @@ def run(project: Project, **given: object) -> RunRecord:
 
 
 def test_a_run_is_recorded_against_the_commit_of_its_exact_tree(project: Project) -> None:
-    (project.root / "toytask.py").write_text((project.root / "toytask.py").read_text() + "# edited\n")
+    file = project.root / "toytask.py"
+    file.write_text(file.read_text() + "# edited\n")
     record = run(project, seed=3)
     assert record.status == "finished"
     assert record.git is not None
@@ -229,7 +230,7 @@ def test_a_device_that_is_not_there_is_refused_at_plan_time(
     assert caught.value.code == "no_device"
 
 
-def test_a_kill_of_the_supervisor_takes_the_child_along_and_leaves_a_lost_run(project: Project) -> None:
+def test_a_killed_supervisor_takes_the_child_along_and_leaves_a_lost_run(project: Project) -> None:
     pid, spec = background(project, {"step_s": 0.02, "total_steps": 100000})
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -1,4 +1,4 @@
-"""kill -9 of the child, the supervisor and both at seeded moments: nothing is lost, resume is exact."""
+"""kill -9 of child, supervisor and both at seeded moments: nothing is lost, resume is exact."""
 
 from __future__ import annotations
 

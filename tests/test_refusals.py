@@ -1,4 +1,4 @@
-"""Bad input: one line on stderr that names the thing and the next step, exit code 2, nothing lost."""
+"""Bad input: one line on stderr naming the thing and the next step, exit code 2, nothing lost."""
 
 from __future__ import annotations
 
