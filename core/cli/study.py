@@ -29,6 +29,9 @@ def register(app: typer.Typer) -> None:
         plots: Annotated[
             Path | None, typer.Option(help="Draw pictures, with their data, into this folder.")
         ] = None,
+        whole: Annotated[
+            bool, typer.Option("--all", help="All metrics, not only the judged ones.")
+        ] = False,
     ) -> Answer:
         """Tables of a study: what was measured, how it differs, what the verdicts say."""
         from core import project
@@ -39,7 +42,7 @@ def register(app: typer.Typer) -> None:
         pictures = view.draw(here, found, plots) if plots else []
         drawn = "".join(f"\ndrew {path}" for path in pictures)
         data = {**view.data(here, found), "plots": [str(path) for path in pictures]}
-        return Answer(data, view.tables(here, found, form) + drawn)
+        return Answer(data, view.tables(here, found, form, whole) + drawn)
 
 
 @command(study, "run")
@@ -146,7 +149,7 @@ def _lead(project: Project, folder: Folder) -> Answer:
         board.close()
         ledger.publish()
     more = f"Pictures: assay report {folder.plan.id} --plots DIR"
-    text = f"{view.tables(project, folder, 'table')}\n\n{more}"
+    text = f"{view.tables(project, folder)}\n\n{more}"
     if whole:
         return Answer(view.data(project, folder), text)
     error = AssayError(

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 Form = Literal["table", "markdown", "csv", "latex"]
 
 
-def tables(project: Project, folder: Folder, form: Form) -> str:
-    """The tables of a study, in one of the four forms."""
+def tables(project: Project, folder: Folder, form: Form = "table", whole: bool = False) -> str:
+    """The tables of a study; without `whole` only metrics that are judged, but CSV has all."""
     from core.report import groups, table, trials
 
     made = []
     if found := _search(project, folder):
         made += trials.tidy(found) if form == "csv" else trials.tables(found)
-    if comparison := _comparison(project, folder):
+    if comparison := _comparison(project, folder, whole or form == "csv"):
         made += groups.tidy(comparison) if form == "csv" else groups.tables(comparison)
     forms = {"markdown": table.markdown, "csv": table.csv, "latex": table.latex}
     return forms.get(form, table.text)(made) or "nothing has finished yet"
@@ -58,11 +58,13 @@ def _search(project: Project, folder: Folder) -> Search | None:
     )
 
 
-def _comparison(project: Project, folder: Folder) -> Comparison | None:
+def _comparison(project: Project, folder: Folder, whole: bool = False) -> Comparison | None:
     """The arms of a study, for reports; None when it has none (yet)."""
     from core import registry
+    from core.contract import clauses
     from core.ledger import Ledger
     from core.report.groups import Comparison, Group
+    from core.study import plan as studies
     from core.study import verdicts
 
     if not folder.cells:
@@ -78,7 +80,9 @@ def _comparison(project: Project, folder: Folder) -> Comparison | None:
     own = next((g for g in groups if g.label == results.reference), None)
     recorded = Group("the baseline", results.baseline) if results.baseline else None
     title = f"{plan.id}: {task.name}, {plan.study.kind}"
-    return Comparison(title, task.metrics, groups, own or recorded, task.paired_seeds)
+    judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
+    metrics = [m for m in task.metrics if whole or m.name in judged]
+    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds)
 
 
 def planned(plan: Plan) -> str:

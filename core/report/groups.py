@@ -200,9 +200,8 @@ def _remarks(study: Comparison) -> list[str]:
     for metric in study.metrics:
         if len(same := _all(study, metric)) == 1:
             said[f"{metric.name} is {same.pop():g} in every run"] = None
-    for group in study.groups:
-        if group.unjudged:
-            said[f"{group.label}: {group.unjudged}"] = None
-        for run in group.finished:
-            said |= dict.fromkeys(f"{m} not measured: {why}" for m, why in run.absent.items())
+    said |= {f"{g.label}: {g.unjudged}": None for g in study.groups if g.unjudged}
+    absent = [run.absent for g in study.groups for run in g.finished]
+    for m in study.metrics:
+        said |= {f"{m.name} not measured: {a[m.name]}": None for a in absent if m.name in a}
     return list(said)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DPI = 150
 GREY, BLUE, ORANGE = "#8a8a8a", "#0072b2", "#d55e00"  # Okabe and Ito: told apart by all eyes
 BESIDE = 4  # panels in a row
+CAPTION = "dots: runs; bars: mean with its one-sided 95 % bounds; grey: what it is compared with"
 STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -58,12 +59,13 @@ def comparison(study: Comparison, folder: Path, name: str) -> list[Path]:
     cols = min(len(metrics), BESIDE)
     rows = math.ceil(len(metrics) / cols)
     path = folder / f"{name}.png"
-    with _figure(path, 0.9 + 2.1 * cols, 0.5 + 2.2 * rows, rows, cols) as axes:
+    with _figure(path, 0.9 + 2.1 * cols, 0.7 + 2.2 * rows, rows, cols) as axes:
         for at, metric in zip(axes.flat, metrics, strict=False):
             _by_arm(at, study, metric)
         for empty in axes.flat[len(metrics) :]:
             empty.set_axis_off()
         axes.flat[0].figure.suptitle(study.title, fontsize=9)
+        axes.flat[0].figure.supxlabel(CAPTION, fontsize=7, color=GREY)
     return [path, _beside(path, table.csv(tidy_groups(study)))]
 
 
