@@ -9,138 +9,124 @@ import typer
 from core.cli.answer import Answer, command
 
 if TYPE_CHECKING:
+    from core.compare import Changed, Row
     from core.ledger.record import RunRecord
     from core.project import Project
-    from core.repro import Row
+    from core.report.table import Table
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-
-    @command(app)
-    def diff(
-        a: Annotated[str, typer.Argument(help="A run.")],
-        b: Annotated[str, typer.Argument(help="Another run.")],
-        code: Annotated[bool, typer.Option("--code", help="The whole code difference.")] = False,
-    ) -> Answer:
-        """Show what differs between two runs: config, data, environment, code, metrics."""
-        from core import project
-        from core.ledger import Ledger
-
-        here = project.find()
-        ledger = Ledger(here)
-        return _difference(here, ledger.find(a), ledger.find(b), whole=code)
-
-    @command(app)
-    def repro(
-        run: Annotated[str, typer.Argument(help="The run to do again.")],
-        keep: Annotated[bool, typer.Option("--keep", help="Leave its worktree in place.")] = False,
-    ) -> Answer:
-        """Do a run again from its own commit, and compare every metric."""
-        from core import project
-        from core import repro as again
-        from core.cli.progress import Progress
-        from core.cli.runs import told
-        from core.errors import AssayError, Exit
-        from core.execute import Supervisor
-
-        supervisor = Supervisor(project.find())
-        record = supervisor.ledger.find(run)
-        show = Progress()
-        show.start(f"repro {record.task}/{record.variant} seed {record.seed}")
-        done = again.repeat(supervisor, record, keep=keep, watch=show)
-        show.end(done.record.status)
-        supervisor.ledger.publish()
-        if done.record.status != "finished":
-            return told(supervisor.project, done.record, interrupted=supervisor.stopped)
-        data = {
-            "run": done.record.run,
-            "of": record.run,
-            "environment": done.environment,
-            "tree": done.tree,
-            "metrics": [row._asdict() for row in done.rows],
-        }
-        text = "\n".join([*_table(done.rows), *(f"environment: {e}" for e in done.environment)])
-        bad = [row.metric for row in done.rows if row.result in ("differs", "absent")]
-        if not bad:
-            return Answer(data, text)
-        error = AssayError(
-            f"the repeat differs in {', '.join(bad)}",
-            f"See `assay diff {record.run} {done.record.run}`",
-            code="differs",
-            exit_code=Exit.NOT_ACCEPTED,
-        )
-        return Answer(data, text, Exit.NOT_ACCEPTED, error)
+    for function in (diff, repro):
+        command(app)(function)
 
 
-def _difference(project: Project, a: RunRecord, b: RunRecord, *, whole: bool) -> Answer:
-    from core import config, git
-    from core.repro import compare
+def diff(
+    a: Annotated[str, typer.Argument(help="A run.")],
+    b: Annotated[str, typer.Argument(help="Another run.")],
+    code: Annotated[
+        bool, typer.Option("--code", help="The whole difference of the code, not its summary.")
+    ] = False,
+) -> Answer:
+    """Show what differs between two runs: metrics, config, data, environment, code."""
+    from core import compare, project
+    from core.ledger import Ledger
+    from core.report import table
 
-    def flat(values: dict[str, Any]) -> dict[str, Any]:
-        return dict(config.flatten(values, ()))
-
-    settings = _changed(flat(a.config), flat(b.config))
-    facts = _changed(_facts(a), _facts(b))
-    rows = compare(a, b)
-    commits = [r.git.commit if r.git else None for r in (a, b)]
-    if None in commits:
-        patch = "one of them has no commit"
-    elif commits[0] == commits[1]:
-        patch = "the same tree"
-    else:
-        patch = (
-            git.diff(project, str(commits[0]), str(commits[1]), stat=not whole) or "the same tree"
-        )
-    parts = {
-        "config": _pairs(settings),
-        "facts": _pairs(facts),
-        "metrics": _table(rows),
-        "code": [patch],
+    here = project.find()
+    ledger = Ledger(here)
+    one, two = ledger.find(a), ledger.find(b)
+    rows = compare.metrics(one, two)
+    changed = {
+        "config": compare.settings(one, two),
+        "facts": compare.facts(one, two),
+        "environment": compare.environment(one.env, two.env),
     }
-    text = [f"{a.run}  {b.run}"]
-    for title, lines in parts.items():
-        text += ["", title, *(f"  {line}" for part in lines for line in part.splitlines())]
-    data = {
-        "config": settings,
-        "facts": facts,
-        "code": patch,
-        "metrics": [r._asdict() for r in rows],
-    }
-    return Answer(data, "\n".join(text))
+    patch = _patch(here, one, two, whole=code)
+    tables = [
+        _metrics(rows, "A", "B"),
+        *(_changes(k, v, "A", "B") for k, v in changed.items() if v),
+    ]
+    names = [
+        f"{x}  {r.run}  {r.task}/{r.variant} seed {r.seed}" for x, r in (("A", one), ("B", two))
+    ]
+    text = "\n".join([*names, "", table.text(tables), "", "code", patch])
+    data = {"a": one.run, "b": two.run, "metrics": rows, **changed}
+    return Answer(data | {"code": patch}, text)
 
 
-def _facts(record: RunRecord) -> dict[str, Any]:
-    """What a run stood on besides its config."""
-    data = {f"data {d.name}": d.digest for d in record.data}
-    env = {f"env {k}": v for k, v in record.env.model_dump().items()}
-    return {
-        "task version": record.task_version,
-        "seed": record.seed,
-        "budget": f"{record.budget.kind} {record.budget.limit or ''}".strip(),
-        "device": record.resources.device,
-        "threads": record.resources.threads,
-        "evaluator": record.protected.evaluator_digest,
-        **data,
-        **env,
-    }
+def repro(
+    run: Annotated[str, typer.Argument(help="The run to do again.")],
+    tolerance: Annotated[
+        float | None, typer.Option(help="Relative difference that still counts as equal.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave its worktree in place.")] = False,
+) -> Answer:
+    """Do a run again from its own commit, and compare every metric."""
+    from core import compare, project
+    from core import repro as again
+    from core.cli.progress import Progress
+    from core.cli.runs import told
+    from core.execute import Supervisor
+    from core.report import table
+
+    supervisor = Supervisor(project.find())
+    record = supervisor.ledger.find(run)
+    show = Progress()
+    show.start(f"repro {record.task}/{record.variant} seed {record.seed}")
+    allowed = compare.TOLERANCE if tolerance is None else tolerance
+    done = again.repeat(supervisor, record, tolerance=allowed, keep=keep, watch=show)
+    show.end(done.record.status)
+    supervisor.ledger.publish()
+    if done.record.status != "finished":
+        return told(supervisor.project, done.record, interrupted=supervisor.stopped)
+    data = done._asdict() | {"record": done.record.run, "of": record.run}
+    tables = [_metrics(done.metrics, "recorded", "again")]
+    if done.environment:
+        tables.append(_changes("environment", done.environment, "recorded", "again"))
+    text = table.text(tables) + (f"\n\nworktree {done.tree}" if done.tree else "")
+    return _judged(record, done.record, done.metrics, data, text)
 
 
-def _changed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[Any]]:
-    return {k: [a.get(k), b.get(k)] for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
+def _judged(then: RunRecord, now: RunRecord, rows: list[Row], data: Any, text: str) -> Answer:
+    """Exit 0 when every metric is equal, 4 when one differs."""
+    from core.errors import AssayError, Exit
+
+    bad = [row.metric for row in rows if row.result == "differs"]
+    if not bad:
+        return Answer(data, text)
+    error = AssayError(
+        f"run {now.run} repeats {then.run} and differs in {', '.join(bad)}",
+        f"See `assay diff {then.run} {now.run}`",
+        code="differs",
+        exit_code=Exit.NOT_ACCEPTED,
+    )
+    return Answer(data, text, error.exit_code, error)
 
 
-def _pairs(changed: dict[str, list[Any]]) -> list[str]:
-    width = max(map(len, changed), default=0)
-    return [f"{k:{width}}  {x} -> {y}" for k, (x, y) in changed.items()] or ["no difference"]
+def _patch(project: Project, a: RunRecord, b: RunRecord, *, whole: bool) -> str:
+    """The difference of the two trees, or why there is none to show."""
+    from core import git
+    from core.errors import AssayError
+
+    try:
+        ends = [git.locate(project, record.git) for record in (a, b)]
+    except AssayError as error:
+        return f"cannot be compared: {error}"
+    return git.diff(project, *ends, stat=not whole) or "no difference"
 
 
-def _table(rows: list[Row]) -> list[str]:
-    width = max((len(r.metric) for r in rows), default=0)
+def _metrics(rows: list[Row], a: str, b: str) -> Table:
+    from core.report.table import Table
 
     def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.6g}"
+        return "–" if value is None else f"{value:.7g}"
 
-    return [
-        f"{r.metric:{width}}  {number(r.then):>12}  {number(r.now):>12}  {r.result}" for r in rows
-    ]
+    cells = tuple((r.metric, r.unit, number(r.a), number(r.b), r.result) for r in rows)
+    return Table("metrics", ("metric", "unit", a, b, "equal?"), cells)
+
+
+def _changes(title: str, changed: Changed, a: str, b: str) -> Table:
+    from core.report.table import Table
+
+    return Table(title, ("", a, b), tuple((k, str(x), str(y)) for k, (x, y) in changed.items()))
