@@ -201,10 +201,11 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
             f"Set baseline_time to one of {list(day.hours)}",
             code="bad_data",
         )
-    if min(day.height, day.width) // cfg.val_downsample < SSIM_WINDOW:
+    smallest = max(SSIM_WINDOW * cfg.val_downsample, cfg.patch_size)
+    if min(day.height, day.width) < smallest:
         raise AssayError(
-            f"frames of {day.width}x{day.height} at 1/{cfg.val_downsample} are smaller than SSIM's "
-            f"window of {SSIM_WINDOW}",
+            f"frames are {day.width}x{day.height}, below {smallest}x{smallest}",
+            f"SSIM needs {SSIM_WINDOW} pixels after val_downsample, training a whole patch_size",
             code="bad_data",
         )
     baseline = day.at(cfg.baseline_time)

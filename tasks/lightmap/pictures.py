@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.kit import figure
-from core.kit.io import Pixels, write_png
+from core.kit.io import write_png
 from tasks.lightmap.blend import Frame, trivial
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, held_hours, trained_hours
@@ -36,37 +36,43 @@ def pixels(image: Tensor) -> NDArray[np.float32]:
     return image.permute(1, 2, 0).cpu().numpy()
 
 
-class Pair(NamedTuple):
-    """A whole hour as it is and as it is predicted, 3 H W, sized for a sheet."""
+class Cell(NamedTuple):
+    """A whole hour: truth, prediction and absolute error, each 3 H W, sized for a sheet."""
 
     hour: int
     truth: Tensor
     pred: Tensor
+    error: Tensor
 
 
-def pairs(day: Day, frame: Frame) -> list[Pair]:
+def cells(day: Day, frame: Frame) -> list[Cell]:
     """All whole hours, rendered once for all sheets."""
-    return [Pair(h, _sized(day.at(h)), _sized(frame(h))) for h in day.hours]
+    made = []
+    for hour in day.hours:
+        truth, pred = day.at(hour), frame(hour)
+        shown = (_sized(x) for x in (truth, pred, (truth - pred).abs()))
+        made.append(Cell(hour, *shown))
+    return made
 
 
-def contact_sheet(hours: Sequence[Pair], out: Path) -> Path:
+def contact_sheet(hours: Sequence[Cell], out: Path) -> Path:
     """Truth, prediction and 4 x absolute error at every whole hour."""
-    cells = []
-    for _, truth, pred in hours:
-        error = (ERROR_SCALE * (truth - pred).abs()).clamp(max=1)
-        gap = np.ones((truth.shape[1], 2, 3), np.float32)
-        row = [pixels(truth), gap, pixels(pred), gap, pixels(error)]
-        cells.append(_bytes(np.concatenate(row, axis=1)))
-    labels = [f"{clock(p.hour)}   truth | model | error x{ERROR_SCALE}" for p in hours]
-    return write_png(out / "contact_sheet.png", figure.sheet(cells, labels, columns=4))
+    rows = []
+    for cell in hours:
+        bright = (ERROR_SCALE * cell.error).clamp(max=1)
+        gap = np.ones((bright.shape[1], 2, 3), np.float32)
+        row = [pixels(cell.truth), gap, pixels(cell.pred), gap, pixels(bright)]
+        rows.append((np.concatenate(row, axis=1) * 255 + 0.5).astype(np.uint8))
+    labels = [f"{clock(c.hour)}   truth | model | error x{ERROR_SCALE}" for c in hours]
+    return write_png(out / "contact_sheet.png", figure.sheet(rows, labels, columns=4))
 
 
-def error_maps(hours: Sequence[Pair], out: Path) -> Path:
+def error_maps(hours: Sequence[Cell], out: Path) -> Path:
     """Absolute error, mean of the three channels, at every whole hour on one fixed scale."""
     return figure.heat_sheet(
         out / "error_maps.png",
-        [(p.truth - p.pred).abs().mean(0).cpu().numpy() for p in hours],
-        [clock(p.hour) for p in hours],
+        [c.error.mean(0).cpu().numpy() for c in hours],
+        [clock(c.hour) for c in hours],
         columns=6,
         limit=ERROR_LIMIT,
         unit="mean absolute error (1 = full range)",
@@ -164,7 +170,3 @@ def _sized(image: Tensor) -> Tensor:
     if width > CELL:
         return F.avg_pool2d(image[None], -(-width // CELL))[0]
     return image.repeat_interleave(CELL // width, 1).repeat_interleave(CELL // width, 2)
-
-
-def _bytes(picture: NDArray[np.float32]) -> Pixels:
-    return (picture * 255 + 0.5).astype(np.uint8)

@@ -163,7 +163,7 @@ def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: R
     """Contact sheet, error maps, quality by hour, and the table beside the trivial methods."""
     out.mkdir(parents=True, exist_ok=True)
     frame = frames(cfg, model, data)
-    hours, rows = pictures.pairs(data, frame), pictures.compare(cfg, data, frame)
+    hours, rows = pictures.cells(data, frame), pictures.compare(cfg, data, frame)
     return [
         pictures.contact_sheet(hours, out),
         pictures.error_maps(hours, out),

@@ -147,7 +147,8 @@ def test_images_below_the_patch_or_the_window_are_refused(folder: Path) -> None:
 
 
 def test_images_too_small_once_downsampled_are_refused(folder: Path) -> None:
-    assert "at 1/2" in complaint(of(folder, val_downsample=2))
+    assert "30x20, below 22x22" in complaint(of(folder, val_downsample=2))
+    assert "40x33, below 34x34" in complaint(config(patch_size=34))  # the city too
 
 
 def test_a_patch_below_the_window_is_refused_before_any_image_is_read() -> None:

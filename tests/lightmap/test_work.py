@@ -13,7 +13,7 @@ from core.contract import Absent, Budget
 from core.errors import AssayError
 from core.events import series
 from core.kit.io import read_rgb, write_png
-from tasks.lightmap import losses, synth, task, tools, work
+from tasks.lightmap import losses, metrics, synth, task, tools, work
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import name, read
 from tests.lightmap.conftest import MakeRun, config
@@ -146,6 +146,19 @@ def test_frames_too_small_for_lpips_leave_it_absent_with_a_reason(make_run: Make
     measured = work.evaluate(cfg, work.load(cfg, run.judged(), "cpu"), data, run)
     assert measured["lpips"] == Absent(reason="frames are smaller than LPIPS' 32 pixels")
     assert isinstance(measured["ssim"], float)
+
+
+def test_missing_lpips_weights_leave_it_absent_but_stop_a_loss_that_needs_them(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(**_: object) -> None:
+        raise AssayError("no LPIPS weights")
+
+    monkeypatch.setattr(metrics.image, "lpips", gone)
+    monkeypatch.setattr(losses, "lpips", gone)
+    assert metrics.lpips_for(read(config()), 1) == Absent(reason="no LPIPS weights")
+    with pytest.raises(AssayError, match="no LPIPS weights"):
+        weights_after(config(patch_size=16, loss_lpips_w=0.1, lpips_freq=1), make_run, "a")
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(make_run: MakeRun) -> None:
