@@ -67,9 +67,9 @@ class Ledger:
         if self.project.git_dir is None:
             raise AssayError(f"{self.project.root} is not in git", "Run `git init` there")
         self.publish()
-        return (
-            repository.commit(self.project.root, message) if self.project.ledger.exists() else None
-        )
+        if not self.project.ledger.exists():
+            return None
+        return repository.commit(self.project.root, message)
 
     def refresh(self) -> None:
         """Look at all branches and at the work tree's segments again; 3 ms when none moved."""
@@ -87,14 +87,12 @@ class Ledger:
         Raises:
             AssayError: an unknown name, or a filter that is not valid.
         """
-        from core.ledger.record import RunRecord
 
-        def records(db: sqlite3.Connection) -> list[RunRecord]:
+        def found(db: sqlite3.Connection) -> list[RunRecord]:
             rows = query.select(db, ["run", "status"], where, sort, limit, offset)
-            found = [((intake.folded(db, run)[0] or {}), status) for run, status in rows]
-            return [RunRecord.model_validate(f | {"status": status}) for f, status in found]
+            return [_record(db, run, status) for run, status in rows]
 
-        return self._index.read(records)
+        return self._index.read(found)
 
     def rows(
         self,
@@ -109,7 +107,7 @@ class Ledger:
         Raises:
             AssayError: an unknown name, or a filter that is not valid.
         """
-        found = self._select(columns, where, sort, limit, offset)
+        found = self._index.read(lambda db: query.select(db, columns, where, sort, limit, offset))
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def board(
@@ -155,5 +153,11 @@ class Ledger:
         events = [json.loads(line) for line in self._index.read(lines_of)]
         return sorted(events, key=lambda e: (e["t"], e["id"]))
 
-    def _select(self, columns: Sequence[str], *args: Any) -> list[tuple[Any, ...]]:
-        return self._index.read(lambda db: query.select(db, columns, *args))
+
+def _record(db: sqlite3.Connection, run: str, status: str) -> RunRecord:
+    """The record of a run that has a row; its status as of now."""
+    from core.ledger.record import RunRecord
+
+    record, _ = intake.folded(db, run)
+    assert record is not None  # only a run that started has a row
+    return RunRecord.model_validate(record | {"status": status})

@@ -84,7 +84,7 @@ class Intake:
     def _published(self) -> None:
         """Bring the known segments in line with the work tree and the branches."""
         commits = repository.tips(self._project.root) if self._project.git_dir else {}
-        in_tree = dict(self._work_tree(len(next(iter(commits), "")) or 40))
+        in_tree = self._work_tree(len(next(iter(commits), "")) or 40)
         view = self._branches(commits)
         for oid, name in in_tree.items():
             # Without git there is no HEAD, and the folder is what the team agreed on.
@@ -101,20 +101,24 @@ class Intake:
         if {o for o, s in old.items() if s.head} != {o for o, s in view.items() if s.head}:
             self._fold_gated()
 
-    def _work_tree(self, hexdigits: int) -> Iterator[tuple[str, str]]:
-        """Blob id and name of each segment file; unchanged files are not read again."""
+    def _work_tree(self, hexdigits: int) -> dict[str, str]:
+        """Name of each segment file by its blob id; unchanged files are not read again."""
         rows = self._db.execute("SELECT name, size, mtime, oid FROM file")
         known = {name: (size, mtime, oid) for name, size, mtime, oid in rows}
-        self._db.execute("DELETE FROM file")
+        found: dict[str, tuple[int, int, str]] = {}
         for name, path in segments.files(self._project):
             with contextlib.suppress(FileNotFoundError):  # a checkout goes on beside us
                 stat = path.stat()
                 size, mtime, oid = known.get(name, (None, None, ""))
                 if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
                     oid = repository.blob_id(path.read_bytes(), hexdigits)
-                row = (name, stat.st_size, stat.st_mtime_ns, oid)
-                self._db.execute("INSERT INTO file VALUES (?, ?, ?, ?)", row)
-                yield oid, name
+                found[name] = stat.st_size, stat.st_mtime_ns, oid
+        if found != known:
+            self._db.execute("DELETE FROM file")
+            self._db.executemany(
+                "INSERT INTO file VALUES (?, ?, ?, ?)", [(n, *one) for n, one in found.items()]
+            )
+        return {oid: name for name, (_, _, oid) in found.items()}
 
     def _branches(self, commits: dict[str, bool]) -> dict[str, Segment]:
         """Segments on the branches; as they were when no tip has moved."""
@@ -149,52 +153,45 @@ class Intake:
     def _events(self, data: bytes, source: int | None) -> None:
         """Take the events of whole lines and fold their runs; without a source they are our own."""
         fresh: dict[int, dict[str, Any]] = {}
-        copies: list[tuple[int | None, int]] = []
-        for raw in lines.whole(data):
-            key, event = self._event(raw, own=source is None)
-            if key is not None:
-                copies.append((source, key))
-                if event:
-                    fresh[key] = event
+        keys = [self._event(raw, source is None, fresh) for raw in lines.whole(data)]
         if source is not None:
+            copies = [(source, key) for key in keys if key is not None]
             self._db.executemany("INSERT OR IGNORE INTO copy VALUES (?, ?)", copies)
         for run in sorted({run for event in fresh.values() for run in concerned(event)}):
             self._fold(run, fresh)
 
-    def _event(self, raw: bytes, *, own: bool) -> tuple[int | None, dict[str, Any] | None]:
-        """The key of a line's event, None when it does not count; the event if that is news."""
+    def _event(self, raw: bytes, own: bool, fresh: dict[int, dict[str, Any]]) -> int | None:
+        """The key of a line's event, None when it does not count. What is news goes to `fresh`."""
         digest = lines.digest(raw)
         if digest is None:
-            return None, None
+            return None
         d = bytes.fromhex(digest)
         known = self._db.execute("SELECT key, mine FROM event WHERE d = ?", (d,)).fetchone()
         if known and (known[1] or not own):
-            return known[0], None
+            return int(known[0])
         try:
             event = lines.read(raw)
             if not own:
                 payload.check(event)
         except lines.Flaw:
-            return None, None
-        if known:  # somebody published it between our look at the journal and at the work tree
-            self._db.execute("UPDATE event SET mine = 1 WHERE key = ?", (known[0],))
-            return known[0], event
-        return self._add(event, d, raw, own)
+            return None
+        key = int(known[0]) if known else self._add(event, d, raw, own)
+        if known:  # published by somebody between our look at the journal and at the work tree
+            self._db.execute("UPDATE event SET mine = 1 WHERE key = ?", (key,))
+        if key is not None:
+            fresh[key] = event
+        return key
 
-    def _add(
-        self, event: dict[str, Any], d: bytes, raw: bytes, own: bool
-    ) -> tuple[int | None, dict[str, Any] | None]:
-        row = (d, event["id"], event["e"], own, speaks_for_team(event), raw)
+    def _add(self, event: dict[str, Any], d: bytes, raw: bytes, own: bool) -> int | None:
         added = self._db.execute(
             "INSERT OR IGNORE INTO event (d, id, e, mine, gated, line) VALUES (?, ?, ?, ?, ?, ?)",
-            row,
+            (d, event["id"], event["e"], own, speaks_for_team(event), raw),
         )
         if not added.rowcount:  # a second event under an id that is taken
-            return None, None
-        key = added.lastrowid
+            return None
         for run in concerned(event):
-            self._db.execute("INSERT INTO concerns VALUES (?, ?)", (run, key))
-        return key, event
+            self._db.execute("INSERT INTO concerns VALUES (?, ?)", (run, added.lastrowid))
+        return added.lastrowid
 
     def _fold(self, run: str, fresh: Mapping[int, dict[str, Any]]) -> None:
         record, mine = folded(self._db, run, fresh)

@@ -48,21 +48,14 @@ class Journal:
             Flaw: the payload cannot be part of a record; nothing is written.
             AssayError: the line is longer than 1 MiB, or cannot be written.
         """
+        payload.check({**carried, "e": kind, "run": run, "t": clock.stamp()})
         with disk.writing(self._store), locks.exclusive(self._lock):
             files = self.files()
-            event = {
-                **carried,
-                "v": lines.SCHEMA,
-                "e": kind,
-                "id": clock.ulid(),
-                "run": run,
-                "t": clock.stamp(),
-                "p": _last_digest(files),
-            }
+            envelope = {"v": lines.SCHEMA, "e": kind, "id": clock.ulid(), "run": run}
+            event = {**carried, **envelope, "t": clock.stamp(), "p": _last_digest(files)}
             event.pop("d", None)
             line = lines.seal(event)
             event = lines.read(line[:-1])
-            payload.check(event)
             if len(line) > lines.MAX_LINE:
                 raise AssayError(
                     f"a {kind} event of run {run} has {len(line)} bytes; a line may have "
