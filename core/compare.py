@@ -44,7 +44,7 @@ def _row(name: str, a: RunRecord, b: RunRecord, tolerance: float) -> Row:
     known = one or two
     if known is None:
         return Row(metric=name, unit="", a=None, b=None, result="not measured")
-    x, y = one and one.value, two and two.value
+    x, y = (measured.value if measured else None for measured in (one, two))
     result: Result = "timing" if known.timing else _result(x, y, tolerance)
     return Row(metric=name, unit=known.unit, a=x, b=y, result=result)
 
