@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from core import clock
 from core.errors import AssayError
-from core.ledger import Ledger, query
+from core.ledger import Ledger, flat, query
 from tests.ledger.conftest import ended, record, started
 
 Rows = list[dict[str, Any]]
@@ -217,3 +218,10 @@ def test_no_filter_does_more_than_read_or_fail_clearly(ledger: Ledger, where: st
     with contextlib.suppress(AssayError):
         ledger.rows(["run"], where)
     assert len(ledger.rows(["run"])) == 1
+
+
+def test_the_page_lists_every_field_that_a_filter_knows() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith(("| run f", "| numb", "| the r"))]
+    listed = [name for row in rows for name in row.split("`")[1].split()]
+    assert sorted(listed) == sorted({*flat.FIELDS, "stale"})
