@@ -68,7 +68,8 @@ class LiveRun:
     def __init__(self, spec: RunSpec, task: Task[Any], line: Line | None = None) -> None:
         self.id, self.dir, self.device, self.seed = spec.run, spec.dir, spec.device, spec.seed
         self.threads, self.budget = spec.threads, spec.budget
-        self.weights = task.weights(task.config.model_validate(spec.config))
+        config = task.config.model_validate(spec.config)
+        self.weights: Mapping[str, float] = task.weights(config)
         self.nonfinite_steps = 0
         self._in_a_row = 0
         self._line = line
