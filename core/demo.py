@@ -28,9 +28,7 @@ def main() -> int:
         if answer.error:
             raise answer.error
         made = folder.find(here, STUDY)
-        say(
-            f"\nIn the ledger (* = with uncommitted changes; the exact tree is kept):\n{_lines(made)}"
-        )
+        say(_lines(made))
         say(_yardstick(here, made))
         say(_pictures(here, made))
         say(_next(made))
@@ -42,7 +40,8 @@ def main() -> int:
 
 def _lines(made: Folder) -> str:
     """The study's ledger lines."""
-    return records.ls(where=f"study = '{made.plan.id}'").text
+    head = "\nIn the ledger (* is a commit with changes on top; the exact tree is kept):\n"
+    return head + records.ls(where=f"study = '{made.plan.id}'").text
 
 
 def _yardstick(here: Project, made: Folder) -> str:

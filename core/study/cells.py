@@ -85,6 +85,11 @@ def states(ledger: Ledger, folder: Folder) -> list[State]:
     ]
 
 
+def left(ledger: Ledger, folder: Folder) -> int:
+    """Cells that are not settled."""
+    return sum(s.what != "settled" for s in states(ledger, folder))
+
+
 def _state(cell: Cell, row: dict[str, Any] | None, over: set[str]) -> State:
     """`over`: runs that ended in this session; what was cancelled in it stays cancelled."""
     if row is None:

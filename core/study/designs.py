@@ -45,6 +45,10 @@ def arms(study: StudyFile, task: Task[Any]) -> list[Arm]:
             study.kind == "ablation" or len(made) == 1,
             f"a study of kind {study.kind} has one variant; several are an ablation",
         )
+    _need(
+        study.kind != "single" or len(study.seeds) == 1,
+        "a single run has one seed; several are `kind: seeds`",
+    )
     labels = [arm.label for arm in made]
     _need(len(set(labels)) == len(labels), f"two arms share a label: {', '.join(labels)}")
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
@@ -44,7 +44,7 @@ class StudyFile(_Strict):
     variants: tuple[str, ...] | dict[str, Setting | None] = ()  # None: the declared one
     switches: dict[str, Setting | tuple[Any, Any]] = {}  # dotted key -> [off, on], name -> {set}
     design: Literal["named", "leave_one_out", "add_one", "factorial"] = "named"
-    grid: dict[str, list[Any]] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     reference: str | None = None  # the variant that the others are compared with
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     budget: Budget = Budget()
@@ -63,12 +63,12 @@ class StudyFile(_Strict):
     storage: str | None = Field(None, pattern="^postgresql")  # a URL; None: a file of this clone
     confirm: Confirm | None = None
 
-    @field_validator("seeds")
+    @field_validator("seeds", "variants")
     @classmethod
-    def _no_seed_twice(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed stands twice")
-        return seeds
+    def _nothing_twice(cls, given: Any) -> Any:
+        if len(set(given)) < len(given):
+            raise ValueError("an entry stands twice")
+        return given
 
 
 OWN: Mapping[str, set[str]] = {  # keys that not every kind uses

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from core import logfile
 from core.errors import AssayError, Exit
 from core.ledger import Ledger
 from core.project import Project
-from core.study import cells, search, start, storage
+from core.study import cells, search, start
 from core.study.folder import Folder
 
 POLL_S = 0.2
@@ -61,32 +61,26 @@ def run(project: Project, folder: Folder, show: Show) -> bool:
         AssayError: it runs already (exit 75), or a worker failed and left something undone (5).
     """
     wish = _Wish()
-    searching = folder.plan.study.kind == "search"
     with folder.lead(), wish.heard():
-        folder.note("session", workers=folder.plan.workers)
-        if searching:
+        if folder.plan.study.kind == "search":
             start.begin_search(project, folder)
-            if not folder.confirming:
-                study = storage.load(folder)
-                show.begin(search.left(folder, study))
-                _phase(project, folder, show, wish)
-                if search.left(folder, study):
-                    return False
-                folder.confirm(start.winners(project, folder))
+        folder.note("session", workers=folder.plan.workers)
+        if folder.plan.study.kind == "search" and not folder.confirming:
+            if not _phase(project, folder, show, wish, lambda: search.left(folder)):
+                return False
+            folder.confirm(start.winners(project, folder))
         ledger = Ledger(project)
-        if open_ := _open(ledger, folder):
-            show.begin(open_)
-            _phase(project, folder, show, wish)
-        return not _open(ledger, folder)
+        return _phase(project, folder, show, wish, lambda: cells.left(ledger, folder))
 
 
-def _open(ledger: Ledger, folder: Folder) -> int:
-    """Cells that are not settled."""
-    return sum(s.what != "settled" for s in cells.states(ledger, folder))
-
-
-def _phase(project: Project, folder: Folder, show: Show, wish: _Wish) -> None:
-    """Have workers at it until they are through."""
+def _phase(
+    project: Project, folder: Folder, show: Show, wish: _Wish, left: Callable[[], int]
+) -> bool:
+    """Have workers at it until nothing is `left` to do or all are gone; whether nothing is."""
+    todo = left()
+    if not todo:
+        return True
+    show.begin(todo)
     tail = folder.tail()
     for _ in tail.new():
         pass  # earlier sessions and phases
@@ -100,6 +94,7 @@ def _phase(project: Project, folder: Folder, show: Show, wish: _Wish) -> None:
     for event in tail.new():
         show.event(event)
     _check(folder, workers, wish)
+    return not left()
 
 
 def _start(project: Project, folder: Folder, number: int) -> subprocess.Popen[bytes]:

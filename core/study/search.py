@@ -41,14 +41,17 @@ def work(supervisor: Supervisor, folder: Folder) -> None:
             if trial is not None:
                 search.run(trial)
                 continue
-        if not left(folder, search.study):
+        if not _left(folder, search.study.get_trials(deepcopy=False)):
             return
         time.sleep(POLL_S)  # others are at the last trials; one of them may yet be lost
 
 
-def left(folder: Folder, study: optuna.Study) -> int:
+def left(folder: Folder) -> int:
     """Trials that have not ended; once the time is up, only those that run."""
-    trials = study.get_trials(deepcopy=False)
+    return _left(folder, storage.load(folder).get_trials(deepcopy=False))
+
+
+def _left(folder: Folder, trials: Sequence[FrozenTrial]) -> int:
     return _to_ask(folder, trials) + len(_running(trials))
 
 

@@ -29,9 +29,10 @@ def here(project: Project, name: str, **options: bool) -> Folder:
 
 def again(project: Project, made: Folder) -> None:
     """Another session of it."""
-    made.note("session")
     if made.plan.study.kind == "search":
         start.begin_search(project, made)
+    made.note("session")
+    if made.plan.study.kind == "search":
         worker.work(project, made)
         made.confirm(start.winners(project, made))
     worker.work(project, made)

@@ -1,0 +1,35 @@
+"""`./run demo` as a newcomer runs it: in a fresh clone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import project
+from core.ledger import Ledger, baselines
+from tests import toy
+
+
+@pytest.mark.slow
+def test_the_demo_judges_and_records_in_a_fresh_clone(tmp_path: Path) -> None:
+    clone = tmp_path / "assay"
+    subprocess.run(["git", "clone", "-q", toy.ROOT, clone], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "core.demo"], cwd=clone, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    here = project.find(clone)
+    runs = Ledger(here).records()
+    assert [r.status for r in runs] == 12 * ["finished"]
+    assert len({r.git and r.git.commit for r in runs}) == 1
+    verdicts = {r.variant: r.verdict and r.verdict.verdict for r in runs}
+    assert verdicts["baseline"] is None
+    assert all(verdicts[name] for name in ("encoder", "patch_ssim", "hybrid"))
+    yardstick = baselines.get(here, "lightmap")
+    assert {r.variant for r in runs if r.run in yardstick.runs} == {"baseline"}
+    shown = [line.strip() for line in done.stdout.splitlines()]
+    pictures = [clone / line for line in shown if line.endswith(".png")]
+    assert pictures
+    assert all(p.is_file() for p in pictures)
+    assert any("not measured" in line for line in shown)
