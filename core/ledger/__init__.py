@@ -102,7 +102,9 @@ class Ledger:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """The light form: named columns (run fields, metrics, config keys) as plain values.
+        """The light form: named columns (run fields, metrics, config keys) as sqlite keeps them.
+
+        Unknown is None, booleans are 0 and 1, lists and maps are JSON text.
 
         Raises:
             AssayError: an unknown name, or a filter that is not valid.

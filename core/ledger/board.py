@@ -45,7 +45,7 @@ def rows(
         run |= {"metric": name, "value": values.get(name), "unit": unit}
         run |= {"gain": sticks.gain(run, direction), "seeds": _seeds(db, run["group"])}
         run |= {"short": shortest(db, run["run"])}
-        run |= {"stale": bool(run["stale"]), "void": bool(run["void"])}
+        run |= {name: bool(run[name]) for name in ("stale", "void", "dirty")}
         out.append(run)
     return out
 

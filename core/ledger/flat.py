@@ -66,7 +66,10 @@ class Tables:
             (found and found[0], *map(cell, values), mine),
         ).lastrowid
         metrics = record.get("metrics", {})
-        self._wide("metric", key, {n: _number(m["value"]) for n, m in metrics.items()})
+        numbers = dict.fromkeys(record.get("absent", {})) | {
+            name: _number(m["value"]) for name, m in metrics.items()
+        }
+        self._wide("metric", key, numbers)
         self._wide("config", key, dict(leaves(record["config"], record.get("origins", {}))))
         for name, m in metrics.items():
             self._declare(record["task"], name, m["direction"], m["unit"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,6 @@ from core import locks
 from core.ledger import flat, intake, liveness
 from core.project import Project
 
-SCHEMA = 1
 WAIT_S = 120.0  # for another process that fills the same index
 CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 UNWRITABLE = {
@@ -27,10 +27,12 @@ UNWRITABLE = {
 T = TypeVar("T")
 
 TABLES = f"""
+-- folding 1: raise it when the same events give other rows
 PRAGMA cache_size = -65536; -- KiB
 {flat.TABLES}
 {intake.TABLES}
 """
+SCHEMA = zlib.crc32(TABLES.encode()) >> 1  # sqlite's user_version has 31 bits for it
 
 
 class Index:

@@ -27,12 +27,13 @@ FUNCTIONS = {
     *("date", "strftime", "julianday"),
 }
 LIMIT_S = 10.0
-# A run that nobody keeps alive any more shows as lost, in filters too. Nothing is written.
-STATUS = (
-    """(CASE WHEN run."status" = 'running' AND run.mine AND gone(run."run") """
-    """THEN 'lost' ELSE run."status" END)"""
-)
-STALE = """(run."status" = 'running' AND NOT run.mine)"""
+# Fields that are seen, not stored. A run of ours that nobody keeps alive is lost, in filters too;
+# a running run of somebody else is stale, because nobody here can tell.
+SEEN = {
+    "status": """(CASE WHEN run."status" = 'running' AND run.mine AND gone(run."run")
+        THEN 'lost' ELSE run."status" END)""",
+    "stale": """(run."status" = 'running' AND NOT run.mine)""",
+}
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<quoted>'(?:[^'\0]|'')*'|"(?:[^"\0]|"")*")
@@ -67,9 +68,8 @@ class Names:
         if prefix in ("metric", "config") and (prefix, rest) in self._columns:
             return Column(f"{prefix}.{self._columns[prefix, rest]}", prefix)
         field = rest if prefix == "run" and rest else name
-        if field in flat.FIELDS or field == "stale":
-            own = {"status": STATUS, "stale": STALE}
-            return Column(own.get(field, f'run."{field}"'), "run")
+        if field in flat.FIELDS or field in SEEN:
+            return Column(SEEN.get(field, f'run."{field}"'), "run")
         for kind in ("metric", "config"):
             if (kind, name) in self._columns:
                 return Column(f"{kind}.{self._columns[kind, name]}", kind)
@@ -126,7 +126,7 @@ def quote(text: str) -> str:
 
 
 def direction(db: sqlite3.Connection, metric: str) -> str:
-    """`max` or `min`, as the tasks that measure this metric declare it.
+    """`max` or `min`, as the tasks that measured this metric declare it; `max` if none did.
 
     Raises:
         AssayError: two tasks disagree.
@@ -139,7 +139,7 @@ def direction(db: sqlite3.Connection, metric: str) -> str:
             f"Write '{metric} asc' or '{metric} desc'",
             code="ambiguous_direction",
         )
-    return str(found[0])
+    return str(found[0]) if found else "max"
 
 
 def _join(tables: set[str], first: str) -> str:

@@ -129,6 +129,12 @@ def test_a_measured_nan_matches_nothing_and_sorts_last(ledger: Ledger) -> None:
     assert ledger.rows(["lpips"], "lpips <= 0 or lpips > 9") == [{"lpips": float("inf")}]
 
 
+def test_a_metric_that_no_run_could_measure_is_unknown_and_not_an_error(ledger: Ledger) -> None:
+    run = record(ledger)
+    ledger.append("ended", run, ended() | {"absent": {"gpu_ms": "no CUDA"}})
+    assert ledger.rows(["gpu_ms"], "gpu_ms is null", sort="gpu_ms") == [{"gpu_ms": None}]
+
+
 def test_a_wrong_column_is_one_line_with_the_closest_name(ledger: Ledger) -> None:
     record(ledger)
     with pytest.raises(AssayError, match=r"no column 'ssmi'\. Did you mean 'ssim'") as caught:
