@@ -101,7 +101,7 @@ def gpu_1080p_ms(cfg: LightmapConfig, model: Lightmap, day: Day, run: Run) -> fl
     if not cfg.network:
         return Absent(reason="a bare blend has no network")
     if not run.device.startswith("cuda"):
-        return Absent(reason="the run was on a CPU")
+        return Absent(reason="no CUDA")
     small = day.at(cfg.baseline_time)[None]
     large = F.interpolate(small, FULL_HD, mode="bicubic", align_corners=False)[0].clamp(0, 1)
     draw = functools.partial(Renderer(model, large), 18.25)
