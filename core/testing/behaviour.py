@@ -158,7 +158,7 @@ def _trained(
     try:
         spec = subject.spec("weights", variant=variant, overrides=overrides, budget=Budget(steps=2))
         run = LiveRun(spec, subject.task)
-        run.weights.update({without: 0.0} if without else {})
+        run.weights = {**run.weights, **({without: 0.0} if without else {})}
         config = tiny.begin(subject.task, spec)
         subject.work.train(config, subject.work.data(config, run), run)
     except AssayError as refusal:
