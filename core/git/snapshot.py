@@ -105,19 +105,17 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _stage(git: Plumbing, here: WorkTree, root: Path) -> Staged:
+def _stage(git: Plumbing, here: WorkTree, root: Path, tries: int = TRIES) -> Staged:
     """Bring the copy of the index to the state of the work tree."""
     ours = tuple(f"{(root / name).relative_to(here.top)}/" for name in OURS)
-    for attempt in range(TRIES):
-        try:
-            submodules = _look_at_all(git, here.top)
-            now = status.read(git)
-            left = _update(git, here.top, now, ours)
-            return Staged(now, submodules, left)
-        except Refused:
-            if attempt == TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+    try:
+        submodules = _look_at_all(git, here.top)
+        now = status.read(git)
+        return Staged(now, submodules, _update(git, here.top, now, ours))
+    except Refused:
+        if tries == 1:
+            raise
+        return _stage(git, here, root, tries - 1)
 
 
 def _look_at_all(git: Plumbing, top: Path) -> list[str]:
@@ -143,7 +141,7 @@ def _update(git: Plumbing, top: Path, now: status.Status, ours: tuple[str, ...])
             restored.append(f"{change.head}\t{change.path}")
         elif not change.on_disk:
             restored.append(f"0 {change.head.split()[1]}\t{change.path}")
-        elif change.unstaged:
+        else:
             taken.append(change.path)
         if hidden:
             size = untracked.bytes_of(top, change.path)
@@ -152,7 +150,7 @@ def _update(git: Plumbing, top: Path, now: status.Status, ours: tuple[str, ...])
     _index_info(git, restored)
     if taken or new.taken:
         given = "\0".join([*taken, *new.taken])
-        git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", given=given)
+        git("update-index", "--add", "-z", "--stdin", given=given)
     return left + new.left
 
 

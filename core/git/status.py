@@ -15,7 +15,6 @@ class Change(NamedTuple):
     path: str  # from the top of the work tree
     head: str  # "<mode> <blob>" in HEAD, as `git update-index --index-info` takes it
     on_disk: bool
-    unstaged: bool  # the work tree differs from the index, or the path is unmerged
     submodule: str  # "S<c><m><u>": c other commit, m modified files, u untracked ones; else "N..."
 
 
@@ -44,12 +43,11 @@ def read(git: Plumbing) -> Status:
                 _, key, value = line.split(" ", 2)
                 head[key] = value
             case "1":
-                _, xy, sub, mode, _, disk, blob, _, path = line.split(" ", 8)
-                changed = xy[1] != "."
-                changes.append(Change(path, f"{mode} {blob}", disk != NO_FILE, changed, sub))
+                _, _, sub, mode, _, disk, blob, _, path = line.split(" ", 8)
+                changes.append(Change(path, f"{mode} {blob}", disk != NO_FILE, sub))
             case "u":  # unmerged: stage 2 is HEAD's
                 _, _, sub, _, mode, _, disk, _, blob, _, path = line.split(" ", 10)
-                changes.append(Change(path, f"{mode} {blob}", disk != NO_FILE, True, sub))
+                changes.append(Change(path, f"{mode} {blob}", disk != NO_FILE, sub))
             case "?":
                 untracked.append(line[2:])
     oid, branch = head["branch.oid"], head["branch.head"]
