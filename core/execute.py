@@ -84,7 +84,7 @@ class Supervisor:
     def _alive(self, spec: RunSpec) -> Iterator[int]:
         with disk.writing(self.project.runs):
             spec.dir.mkdir(parents=True, exist_ok=True)
-            fd = locks.take(spec.dir / "alive")
+            fd = locks.take_soon(spec.dir / "alive")
         if fd is None:
             raise AssayError(
                 f"run {spec.run} is running",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+LOOKS = 10  # 0.5 s in all
 
 
 def take(path: Path, *, wait: bool = False) -> int | None:
@@ -22,6 +25,15 @@ def take(path: Path, *, wait: bool = False) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def take_soon(path: Path) -> int | None:
+    """`take`, with patience for a reader that holds the lock for the moment of `held`."""
+    for _ in range(LOOKS):
+        if (fd := take(path)) is not None:
+            return fd
+        time.sleep(0.05)
+    return None
 
 
 def held(path: Path) -> bool:

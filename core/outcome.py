@@ -149,7 +149,7 @@ def adopt(project: Project, ledger: Ledger) -> list[str]:
     A complete result is taken over; without one the run is lost.
     """
     adopted = []
-    for row in ledger.rows(["run"], where="status = 'lost'"):
+    for row in ledger.rows(["run"], where="status = 'lost' and ended is null"):
         folder = project.run_dir(row["run"])
         try:
             spec = RunSpec.model_validate_json((folder / "run.json").read_text())

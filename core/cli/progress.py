@@ -95,9 +95,12 @@ class Board:
 
     def event(self, event: dict[str, Any]) -> None:
         """A line of the study's journal."""
-        if event["kind"] not in ("ended", "reused"):
+        if event["kind"] not in ("ended", "reused", "refused"):
             return
         self._done += 1
+        if event["kind"] == "refused":
+            self.say(f"[{self._done}/{self._total}] trial {event['trial']}  {event['why']}")
+            return
         record = self._ledger.find(event["run"])
         what = record.variant if event.get("trial") is None else f"trial {event['trial']}"
         state = "reused" if event["kind"] == "reused" else record.status

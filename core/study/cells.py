@@ -30,16 +30,16 @@ class State(NamedTuple):
     """Where a cell stands."""
 
     cell: Cell
-    what: Literal["open", "running", "settled"]
+    what: Literal["open", "running", "stopped", "settled"]  # stopped: until the next session
     run: str | None  # the run that stands for it
 
 
 def work(supervisor: Supervisor, folder: Folder) -> None:
-    """Run cells until all are settled or somebody asks to stop."""
+    """Run cells until none is open or running, or somebody asks to stop."""
     while not supervisor.stopped:
         outcome.adopt(supervisor.project, supervisor.ledger)
         now = states(supervisor.ledger, folder)
-        if all(s.what == "settled" for s in now):
+        if not any(s.what in ("open", "running") for s in now):
             return
         if not any(_try(supervisor, folder, i) for i, s in enumerate(now) if s.what == "open"):
             time.sleep(POLL_S)  # others are at the rest; one of them may yet be lost
@@ -50,9 +50,8 @@ def _try(supervisor: Supervisor, folder: Folder, index: int) -> bool:
     with _claim(folder, f"cell-{index:04d}") as mine:
         if not mine:
             return False
-        state = states(supervisor.ledger, folder)[
-            index
-        ]  # it may have ended just before we got the claim
+        # The cell may have ended just before we got the claim.
+        state = states(supervisor.ledger, folder)[index]
         if state.what == "open":
             _run(supervisor, folder, index, state)
         return True
@@ -91,16 +90,16 @@ def left(ledger: Ledger, folder: Folder) -> int:
 
 
 def _state(cell: Cell, row: dict[str, Any] | None, over: set[str]) -> State:
-    """`over`: runs that ended in this session; what was cancelled in it stays cancelled."""
+    """`over`: runs that ended in this session; what was cancelled in it stays so for now."""
     if row is None:
         return State(cell, "open", None)
-    status = row["status"]
+    run, status = row["run"], row["status"]
     if status == "running":
-        return State(cell, "running", row["run"])
-    again = (status == "cancelled" and row["run"] not in over) or (
-        status in BROKEN and row["attempt"] < ATTEMPTS
-    )
-    return State(cell, "open" if again else "settled", row["run"])
+        return State(cell, "running", run)
+    if status == "cancelled":
+        return State(cell, "stopped" if run in over else "open", run)
+    broken = status in BROKEN and row["attempt"] < ATTEMPTS
+    return State(cell, "open" if broken else "settled", run)
 
 
 def _run(supervisor: Supervisor, folder: Folder, index: int, state: State) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from core.errors import AssayError, Exit, unknown
 from core.ledger import disk
 from core.project import Project
 from core.study.plan import Cell, Plan
-
-PATIENCE = 10  # looks at a lock that a reader may be holding for a moment
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,8 @@ class Folder:
         Raises:
             AssayError: it runs already (exit 75).
         """
-        for _ in range(PATIENCE):
-            if (fd := locks.take(self.path / "parent")) is not None:
-                break
-            time.sleep(0.05)
-        else:
+        fd = locks.take_soon(self.path / "parent")
+        if fd is None:
             raise AssayError(
                 f"study {self.path.name} is running",
                 f"Wait for it with `assay wait {self.path.name}`",

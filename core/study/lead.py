@@ -29,7 +29,7 @@ class Show(Protocol):
         """Workers start; so many runs or trials are to end."""
 
     def event(self, event: dict[str, Any]) -> None:
-        """A line of the journal: `ended` or `reused`, with the run and the cell or trial."""
+        """A line of the journal: ended, reused or refused, with the run and the cell or trial."""
 
     def tick(self) -> None:
         """Time went by."""

@@ -83,7 +83,6 @@ class Search:
         self._place = self._take_place()
         begun = len(storage.load(folder).trials)  # so that a resumed search draws other numbers
         self.study = storage.load(folder, seed=begun + APART * self._place)
-        self._objectives = folder.plan.objectives
 
     def _take_place(self) -> int:
         """This worker's number among those alive; held until the process ends."""
@@ -147,6 +146,7 @@ class Search:
                 spec = self._spec(trial, record)
             except AssayError as error:  # values that are right alone and wrong together
                 self._fail(trial, str(error))
+                self._folder.note("refused", trial=trial.number, why=str(error))
                 return
             trial.set_user_attr("run", spec.run)
             record = self._supervisor.run(spec, decide=self._decide(trial))
@@ -200,9 +200,10 @@ class Search:
             self._fail(trial, record.reason)
 
     def _complete(self, trial: optuna.Trial, record: RunRecord) -> None:
-        values = {m: v for m in self._objectives if (v := _value(record, m)) is not None}
-        if len(values) < len(self._objectives):
-            self._fail(trial, f"no finite {', '.join(set(self._objectives) - set(values))}")
+        wanted = self._folder.plan.objectives
+        values = {m: v for m in wanted if (v := _value(record, m)) is not None}
+        if len(values) < len(wanted):
+            self._fail(trial, f"no finite {', '.join(set(wanted) - set(values))}")
             return
         names = self.study.user_attrs["constraints"]
         project, whole = self._project, self._folder.plan
