@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core import clock
 from core.ledger.fold import ENDED, MERGED, STARTED, merge
 from core.ledger.lines import ENVELOPE, Flaw
 
@@ -31,6 +32,7 @@ def check(event: Mapping[str, Any]) -> None:
     from pydantic import ValidationError
 
     payload = {k: v for k, v in event.items() if k not in ENVELOPE}
+    _instants({"t": event["t"]})
     try:
         _validate(event, payload)
     except ValidationError as error:
@@ -45,18 +47,34 @@ def _validate(event: Mapping[str, Any], payload: dict[str, Any]) -> None:
         case "started":
             _known(payload, STARTED)
             RunRecord.model_validate({**payload, "run": event["run"], "status": "running"})
+            _instants(_timing(payload["timing"]))
         case "ended":
             _known(payload, (*ENDED, *MERGED, "attempt"))
             if payload.get("status") == "running":
                 raise Flaw("status", "a run that ended is not running")
             whole = {k: merge(_BARE[k], payload[k]) for k in MERGED if k in payload}
             RunRecord.model_validate({**_BARE, **payload, **whole})
+            _instants(_timing(payload.get("timing", {})))
         case "verdict":
             Verdict.model_validate(payload)
         case "decision":
             Decision.model_validate({**payload, "at": event["t"]})
         case "note":
             Note.model_validate({**payload, "at": event["t"]})
+
+
+def _instants(named: Mapping[str, Any]) -> None:
+    """Refuse times that nobody can read: the thirteenth month passes every pattern."""
+    for name, value in named.items():
+        try:
+            clock.parse(value)
+        except ValueError as error:
+            raise Flaw(name, f"{value!r} is no instant in UTC") from error
+
+
+def _timing(timing: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("created", "started", "ended")
+    return {f"timing.{n}": timing[n] for n in names if timing.get(n) is not None}
 
 
 def _known(payload: Mapping[str, Any], names: tuple[str, ...]) -> None:
