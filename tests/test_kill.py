@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from core import execute, locks, plan
+from core import execute, locks, plan, registry
+from core.config import Layer
 from core.execute import Supervisor
 from core.project import Project
 from tests import toy
@@ -24,11 +26,10 @@ STEPS = 40
 SLOW = {"step_s": 0.01, "total_steps": STEPS}
 
 
-def start(project: Project) -> subprocess.Popen[bytes]:
-    """`assay run toy` as a process of its own, in a group of its own."""
-    words = [w for k, v in SLOW.items() for w in ("-o", f"{k}={v}")]
+def start(project: Project, *words: str) -> subprocess.Popen[bytes]:
+    """`assay run` as a process of its own, in a group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "core.cli", "-C", str(project.root), "run", "toy", *words],
+        [sys.executable, "-m", "core.cli", "-C", str(project.root), "run", *words],
         cwd=toy.ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -64,8 +65,8 @@ def test_nothing_is_lost_and_resume_is_exact(
 ) -> None:
     victim = ("child", "supervisor", "both")[moment % 3]
     delay = random.Random(moment).uniform(0.0, 0.5)
-    process = start(project)
-    folder = wait_for_run(project)
+    process = start(project, "toy", *(w for k, v in SLOW.items() for w in ("-o", f"{k}={v}")))
+    folder = wait_for(project, lambda events: True)
     time.sleep(delay)
     child = child_of(process.pid)
     if victim != "supervisor":
@@ -90,10 +91,40 @@ def test_nothing_is_lost_and_resume_is_exact(
     assert kinds.count("started") == kinds.count("ended") == record.attempt
 
 
-def wait_for_run(project: Project) -> Path:
-    deadline = time.monotonic() + 30
+def wait_for(project: Project, come: Callable[[list[str]], bool], runs: int = 1) -> Path:
+    """The folder of the newest of so many runs, once its events are as wanted."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for folder in project.runs.glob("*/events.jsonl"):
-            return folder.parent
+        found = sorted(project.runs.glob("*/events.jsonl"))
+        if len(found) >= runs and come(found[-1].read_text().splitlines()):
+            return found[-1].parent
         time.sleep(0.01)
-    raise AssertionError("the run did not start")
+    raise AssertionError("the run did not come so far")
+
+
+def test_the_real_task_goes_on_exactly_after_a_kill(project: Project) -> None:
+    """Torch, its optimiser and its checkpoints: lightmap, killed once between two checkpoints."""
+    (project.root / "registry.yaml").write_text("tasks: {lightmap: tasks.lightmap:task}\n")
+    longer = {"epochs": 12, "city_size": "32x24"}
+    tiny = Layer("tiny", registry.load(project).find("lightmap").tiny)
+    spec = plan.prepare(project, "lightmap", layers=[tiny], overrides=longer, threads=1)
+    whole = Supervisor(project).run(spec)
+
+    words = [w for k, v in longer.items() for w in ("-o", f"{k}={v}")]
+    process = start(project, "lightmap", "--tiny", "--threads", "1", *words)
+    wait_for(project, lambda events: sum('"checkpoint"' in e for e in events) >= 3, runs=2)
+    kill(process.pid)
+    process.wait(timeout=30)
+    supervisor = Supervisor(project)
+    (cut,) = [r for r in supervisor.ledger.records() if r.run != whole.run]
+    while locks.held(project.run_dir(cut.run) / "alive"):
+        time.sleep(0.02)
+    assert cut.status in ("running", "lost")
+    again = supervisor.run(execute.resume(project, supervisor.ledger.find(cut.run)))
+    assert (again.status, again.attempt) == ("finished", 2)
+    assert again.group == whole.group
+    timing = {name for name, metric in whole.metrics.items() if metric.timing}
+    assert {k: v.value for k, v in again.metrics.items() if k not in timing} == {
+        k: v.value for k, v in whole.metrics.items() if k not in timing
+    }
+    assert again.series["loss/l2"] == whole.series["loss/l2"]

@@ -98,11 +98,6 @@ def say(text: str, to: TextIO | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), (to or sys.stdout).fileno())
 
 
-def colour(stream: TextIO) -> bool:
-    """Whether to colour: a terminal, and NO_COLOR unset."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def local(stamp: str | None) -> str:
     """A UTC stamp in the reader's own time zone, to the minute."""
     from core.clock import parse
