@@ -68,7 +68,7 @@ def run(
             "overrides": {},
             "absent": absent or {},
             "budget": {"kind": "steps", "limit": 100},
-            "timing": {"created": "", "started": ""},
+            "timing": dict.fromkeys(("created", "started"), "2026-11-21T09:00:00.000000Z"),
             "resources": {"device": device, "threads": 1},
             "git": None,
             "env": {"digest": "", "python": "", "torch": None, "cuda": None, "os": ""},
