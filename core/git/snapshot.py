@@ -76,7 +76,7 @@ def snapshot(project: Project, run: str, paths: Sequence[str]) -> Git | None:
             commit=_commit(git, project, run, head, tree) if kept else None,
             head=head,
             branch=staged.status.branch,
-            dirty=git.resolve([f"{head}^{{tree}}"]) != [tree],
+            dirty=head is None or git.resolve([f"{head}^{{tree}}"]) != [tree],
             code_tree=code.digest(git, tree, here.top, project.root, paths),
             tree=tree,
             excluded=untracked.shortened(staged.left),

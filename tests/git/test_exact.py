@@ -13,19 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import git as linkage
+from core.git import untracked
 from tests.git.conftest import begin, sh, state, take
 
-FORBIDDEN = "/\0\\"  # a backslash only because git refuses some names with one
-NAMES = st.text(
-    st.characters(exclude_characters=FORBIDDEN, exclude_categories=["Cs"]), min_size=1, max_size=8
-)
-names = NAMES.filter(
-    lambda n: (
-        n not in (".", "..") and not n.lower().startswith((".git", "git~")) and len(n.encode()) < 50
-    )
-) | st.sampled_from(
-    [" ", "a b", "line\nbreak", "tab\t", "-n", "ü", "*", "?", "[a]", ":(top)", '"', "x.ignored"]
-)
+LETTERS = st.characters(exclude_characters="/\0\\", exclude_categories=["Cs"])
+ODD = [" ", "a b", "line\nbreak", "tab\t", "-n", "ü", "*", "?", "[a]", ":(top)", '"', "x.ignored"]
+
+
+def plain(name: str) -> bool:
+    """Whether the name is one that git takes and that no rule leaves out."""
+    ours = name in (".", "..", "runs", "ledger") or name.lower().startswith((".git", "git~"))
+    left = untracked.secret(name) or Path(name).suffix.lower() in untracked.DATA
+    return not ours and not left and len(name.encode()) < 50
+
+
+names = st.text(LETTERS, min_size=1, max_size=8).filter(plain) | st.sampled_from(ODD)
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 contents = st.binary(max_size=20)
 files = st.one_of(
