@@ -75,6 +75,9 @@ def test_stop_cancels_and_resume_goes_on(project: Project, write: Write) -> None
         running.until(lambda: len(running.running(project)) == 2)
         assert len(study.stop(project, "s")) == 2
         assert parent.wait(running.PATIENCE_S) == Exit.INTERRUPTED
+    made = folder.find(project, "s")
+    stands = Counter(s.what for s in cells.states(Ledger(project), made))
+    assert stands == {"stopped": 2, "open": 2}
     cancelled = {r.run for r in running.records(project) if r.status == "cancelled"}
     assert len(cancelled) == 2
     assert toy.assay(project.root, "stop", "s").returncode == Exit.INPUT  # nothing to stop
