@@ -78,7 +78,10 @@ def _comparison(project: Project, folder: Folder, whole: bool = False) -> Compar
         for arm in results.arms
     ]
     own = next((g for g in groups if g.label == results.reference), None)
-    recorded = Group("the baseline", results.baseline) if results.baseline else None
+    conditions = {r.comparable for arm in results.arms for r in (*arm.runs, *results.baseline)}
+    recorded = None
+    if results.baseline and len(conditions) == 1:  # else the clauses say why there is no comparison
+        recorded = Group("the baseline", results.baseline)
     title = f"{plan.id}: {task.name}, {plan.study.kind}"
     judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
     metrics = [m for m in task.metrics if whole or m.name in judged]

@@ -151,7 +151,8 @@ def _importance(shares: dict[str, float], found: Search, path: Path) -> list[Pat
     with _figure(path, 4.2, 0.8 + 0.28 * len(names)) as axes:
         axes[0, 0].barh(names, [shares[n] for n in names], color=BLUE, height=0.6)
         axes[0, 0].grid(visible=False)
-        axes[0, 0].set_xlabel(f"share in what makes {found.objectives[0].name} good (PED-ANOVA)")
+        good = " and ".join(m.name for m in found.objectives)
+        axes[0, 0].set_xlabel(f"share in what makes {good} good (PED-ANOVA)")
     rows = tuple((n, repr(v)) for n, v in shares.items())
     return [path, _beside(path, table.csv([table.Table("", ("parameter", "share"), rows)]))]
 

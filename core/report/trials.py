@@ -83,14 +83,13 @@ def importance(study: optuna.Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < ENOUGH:
         return {}
-    first = (lambda t: float(t.values[0])) if len(study.directions) > 1 else None
-    return optuna.importance.get_param_importances(study, target=first)
+    return optuna.importance.get_param_importances(study)
 
 
 def _importance(search: Search) -> Table:
     shares = importance(search.study)
     rows = tuple((name, f"{share:.2f}") for name, share in shares.items())
-    title = f"Importance for {search.objectives[0].name} (PED-ANOVA)"
+    title = f"Importance for {', '.join(m.name for m in search.objectives)} (PED-ANOVA)"
     return Table(title, ("parameter", "share"), rows)
 
 

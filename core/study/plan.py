@@ -87,9 +87,9 @@ def make(
     study = file.read(path)
     task = registry.load(project).find(study.task)
     made = designs.arms(study, task)
-    for key in sorted(designs.varied(study, made, task) & set(overrides or {})):
+    if fixed := designs.varied(study, made, task) & set(overrides or {}):
         raise AssayError(
-            f"'{key}' is varied by {path}, so -o cannot fix it",
+            f"'{min(fixed)}' is varied by {path}, so -o cannot fix it",
             "Drop it from -o or from the study",
             code="bad_study",
         )

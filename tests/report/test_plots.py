@@ -82,16 +82,19 @@ def test_a_searchs_table_names_what_is_violated() -> None:
 
 
 def test_two_objectives_are_drawn_against_each_other(tmp_path: Path) -> None:
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    for x in (0.1, 0.5, 0.9):
-        study.enqueue_trial({"x": x})
+    study = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    for _ in range(trials.ENOUGH):
         trial = study.ask()
-        study.tell(trial, [trial.suggest_float("x", 0, 1), x * x])
+        x, _y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        study.tell(trial, [x, 0.1 * x])  # more x costs next to nothing
     found = Search("demo", study, study.trials, METRICS[:2])
     files = plots.search(found, tmp_path, "demo")
-    assert files[0].exists()
-    (table,) = trials.tables(found)
-    assert table.columns == ("trial", "ssim ↑", "lpips ↓", "constraints", "x")
+    assert [f.suffix for f in files] == [".png", ".csv", ".png", ".csv"]
+    best, importance = trials.tables(found)
+    assert best.columns == ("trial", "ssim ↑", "lpips ↓", "constraints", "x", "y")
+    assert importance.title == "Importance for ssim, lpips (PED-ANOVA)"
 
 
 @pytest.fixture(autouse=True)
