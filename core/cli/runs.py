@@ -177,8 +177,7 @@ def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
     from core.cli.progress import Progress
 
     supervisor = execute.Supervisor(project)
-    show = Progress()
-    show.start(f"{spec.task}/{spec.variant} seed {spec.seed}")
+    show = Progress(f"{spec.task}/{spec.variant} seed {spec.seed}")
     record = supervisor.run(spec, watch=show, here=inline)
     show.end(record.status)
     if record.status == "finished":
