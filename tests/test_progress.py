@@ -24,8 +24,7 @@ def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     now = [100.0]
     monkeypatch.setattr("core.cli.progress.time.monotonic", lambda: now[0])
     monkeypatch.setattr("sys.stderr", stream)
-    show = Progress()
-    show.start("toy/baseline seed 0")
+    show = Progress("toy/baseline seed 0")
     for event in events():
         show(event)
         now[0] += 10.0

@@ -72,8 +72,7 @@ def repro(
 
     supervisor = Supervisor(project.find())
     record = supervisor.ledger.find(run)
-    show = Progress()
-    show.start(f"repro {record.task}/{record.variant} seed {record.seed}")
+    show = Progress(f"repro {record.task}/{record.variant} seed {record.seed}")
     allowed = compare.TOLERANCE if tolerance is None else tolerance
     done = again.repeat(supervisor, record, tolerance=allowed, keep=keep, watch=show)
     show.end(done.record.status)
