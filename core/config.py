@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from core import strict_yaml
 from core.contract import Task, TaskConfig
@@ -37,7 +37,7 @@ def resolve(task: Task[Any], layers: Iterable[Layer]) -> Resolved:
     Raises:
         AssayError: an unknown key (with the closest one), or a value that the config refuses.
     """
-    keys = list(leaves(task.config))
+    keys = leaves(task.config)
     values: dict[str, Any] = {}
     origins = dict.fromkeys(keys, "default")
     for layer in layers:
@@ -75,13 +75,9 @@ def _validate(task: Task[Any], values: Mapping[str, Any], origins: Mapping[str, 
         ) from error
 
 
-def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of a config's fields; nested models are opened, maps and lists are leaves."""
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from leaves(info.annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+def leaves(model: type[BaseModel]) -> list[str]:
+    """Dotted keys of a config; nested models are opened, maps and lists are leaves."""
+    return [key for key, _ in _fields(model)]
 
 
 def flatten(values: Mapping[str, Any], keys: Iterable[str]) -> Iterator[tuple[str, Any]]:
@@ -112,20 +108,31 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
     return out
 
 
-def site_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+def site_keys(model: type[BaseModel]) -> set[str]:
     """Leaves that cannot change a number: paths (digested as data) and fields made by `site`."""
-    found = set()
+    fields = dict(_fields(model))
+    paths = {k for k, f in fields.items() if Path in (f.annotation, *get_args(f.annotation))}
+    return paths | {k for k, f in fields.items() if _mark(f) == "site"}
+
+
+def protocol(config: TaskConfig) -> dict[str, Any]:
+    """The values that decide what is measured, by dotted key: fields made by `protocol`."""
+    flat = dict(flatten(config.model_dump(mode="json"), leaves(type(config))))
+    return {k: flat[k] for k, f in _fields(type(config)) if _mark(f) == "protocol"}
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, info in model.model_fields.items():
-        key = f"{prefix}{name}"
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found |= site_keys(kind, f"{key}.")
-        elif Path in (kind, *typing.get_args(kind)) or (
-            isinstance(info.json_schema_extra, dict)
-            and info.json_schema_extra.get("assay") == "site"
-        ):
-            found.add(key)
-    return found
+            yield from _fields(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", info
+
+
+def _mark(field: FieldInfo) -> Any:
+    extra = field.json_schema_extra
+    return extra.get("assay") if isinstance(extra, dict) else None
 
 
 def digest(config: TaskConfig) -> str:

@@ -35,6 +35,11 @@ def site(default: Any, **kwargs: Any) -> Any:
     return Field(default, json_schema_extra={"assay": "site"}, **kwargs)
 
 
+def protocol(default: Any, **kwargs: Any) -> Any:
+    """A config field that decides what is measured: runs that differ in it are not compared."""
+    return Field(default, json_schema_extra={"assay": "protocol"}, **kwargs)
+
+
 class _Value(BaseModel):
     """A declared fact: frozen, strict about its keys."""
 

@@ -30,6 +30,7 @@ class Identity:
     data: list[Data]
     env: Env
     evaluator: str
+    protocol: dict[str, Any]
     config_digest: str
     group: str
     comparable: str
@@ -55,6 +56,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         "device": spec.device.partition(":")[0],
         "task": [spec.task, task.version],
         "evaluator": evaluator,
+        "protocol": config.protocol(cfg),
     }
     whole = {
         "compared": compared,
@@ -70,6 +72,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         data=data,
         env=environment(),
         evaluator=evaluator,
+        protocol=config.protocol(cfg),
         config_digest=config_digest,
         group=config.digest_of(whole),
         comparable=config.digest_of(compared),

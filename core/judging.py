@@ -41,7 +41,7 @@ def judge_group(
     verdict = acceptance.judge(
         task.metrics,
         aimed(task.criteria if criteria is None else criteria, against),
-        ledger.group(group),
+        counting(ledger.group(group)),
         yardsticks(project, ledger, task.name) if references is None else references,
         paired=task.paired_seeds,
     )
@@ -52,9 +52,15 @@ def judge_group(
 
 def after_run(project: Project, ledger: Ledger, task: Task[Any], group: str) -> Verdict | None:
     """`judge_group`, or None while a seed of the group has no finished run."""
-    if acceptance.unfinished(ledger.group(group)):
+    if acceptance.unfinished(counting(ledger.group(group))):
         return None
     return judge_group(project, ledger, task, group)
+
+
+def counting(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs that speak for a group: not the trial that chose it, once it is confirmed."""
+    confirmed = any(r.kind == "confirm" for r in runs)
+    return [r for r in runs if not (confirmed and r.kind == "trial")]
 
 
 def yardsticks(project: Project, ledger: Ledger, task: str) -> dict[str, list[RunRecord]]:

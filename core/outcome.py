@@ -51,7 +51,7 @@ def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
         "git": identity.git and identity.git.model_dump(mode="json"),
         "env": identity.env.model_dump(mode="json"),
         "data": [d.model_dump(mode="json") for d in identity.data],
-        "protected": {"evaluator_digest": identity.evaluator},
+        "protected": {"evaluator_digest": identity.evaluator, "protocol": identity.protocol},
     }
 
 

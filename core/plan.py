@@ -11,6 +11,7 @@ from core import clock, config, registry
 from core.config import Layer
 from core.contract import Budget, Variant
 from core.errors import AssayError
+from core.ledger.record import RunRecord
 from core.project import Project
 from core.spec import Kind, Limits, RunSpec
 
@@ -35,9 +36,9 @@ def prepare(
 ) -> RunSpec:
     """A run, decided and validated.
 
-    Layers apply in this order: the task's defaults, the checkout's registry line, the variant,
-    `layers` (a study's config, then a trial's parameters), `overrides` (`-o`). A `Variant` that the
-    task does not declare is a study's own.
+    Layers apply in this order: the task's defaults, the checkout's registry line, `layers` (a study
+    file's config, the tiny config), the variant, `overrides` (`-o`). A `Variant` that the task does
+    not declare is a study's own, or the label of a config that `layers` hold already.
 
     Raises:
         AssayError: an unknown task, variant or key, a refused value, or a device that is not there.
@@ -47,10 +48,10 @@ def prepare(
     chosen = variant or task.variants[0]
     if isinstance(chosen, str):
         chosen = task.variant(chosen)
-    stack = [Layer("registry.yaml", line.defaults), Layer(f"variant {chosen.name}", chosen.set)]
-    resolved = config.resolve(
-        task, [*_site_only(task.config, stack[0]), stack[1], *layers, Layer("-o", overrides or {})]
-    )
+    site = Layer("registry.yaml", line.defaults)
+    _site_only(task.config, site)
+    stack = [site, *layers, Layer(f"variant {chosen.name}", chosen.set)]
+    resolved = config.resolve(task, [*stack, Layer("-o", overrides or {})])
     check_device(device)
     run = clock.ulid()
     return RunSpec(
@@ -77,17 +78,22 @@ def prepare(
     )
 
 
-def _site_only(model: Any, layer: Layer) -> list[Layer]:
-    """The registry's layer, refused when it could change a number."""
-    allowed = config.site_keys(model)
+def like(record: RunRecord) -> dict[str, Any]:
+    """Arguments of `prepare` for the config of a recorded run, under its variant's name."""
+    layer = Layer(f"run {record.run}", record.config)
+    return {"layers": [layer], "variant": Variant(name=record.variant)}
+
+
+def _site_only(model: Any, layer: Layer) -> None:
+    """Refuse a registry line that could change a number."""
+    deciding = set(config.leaves(model)) - config.site_keys(model)
     for key, _ in config.flatten(layer.values, config.leaves(model)):
-        if key in set(config.leaves(model)) - allowed:
+        if key in deciding:
             raise AssayError(
                 f"registry.yaml sets '{key}', which can change a number",
                 "Defaults there are for paths and site settings; use a study or -o",
                 code="broken_registry",
             )
-    return [layer]
 
 
 def default_threads() -> int:

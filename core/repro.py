@@ -120,6 +120,7 @@ def _identity(record: RunRecord, commit: str) -> Identity:
         data=record.data,
         env=environment(),
         evaluator=record.protected.evaluator_digest,
+        protocol=record.protected.protocol,
         config_digest=record.config_digest,
         group=config.digest_of(["repro", record.group]),
         comparable=record.comparable,

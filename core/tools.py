@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core import checkpoints, config, plan, registry
+from core import checkpoints, plan, registry
 from core.contract import Run, Task
 from core.errors import AssayError, unknown
 from core.ledger import Ledger
@@ -39,10 +39,10 @@ def call(
     function = find(task, tool)
     own = dict(list(inspect.signature(function).parameters.items())[2:])
     given = {k: v for k, v in options.items() if k in own}
-    layers = []
+    like: dict[str, Any] = {}
     if source:
         record, path = checkpoints.of(project, Ledger(project), source)
-        layers = [config.Layer(f"run {record.run}", record.config)]
+        like = plan.like(record)
         if "ckpt" in own:
             given.setdefault("ckpt", str(path))
     needed = [n for n, p in own.items() if p.default is p.empty and n not in given]
@@ -52,7 +52,7 @@ def call(
             "Give --run <run>" if needed == ["ckpt"] else f"Give -o {needed[-1]}=...",
         )
     rest = {k: v for k, v in options.items() if k not in own}
-    spec = plan.prepare(project, task_name, layers=layers, overrides=rest, device=device)
+    spec = plan.prepare(project, task_name, **like, overrides=rest, device=device)
     spec = spec.model_copy(update={"dir": project.runs / "tools" / f"{tool}-{spec.run}"})
     cfg = task.config.model_validate(spec.config)
     return function(cfg, LiveRun(spec, task), **given)

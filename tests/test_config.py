@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from core import config, strict_yaml
 from core.config import Layer
-from core.contract import Checkpoints, Metric, Task, TaskConfig, site
+from core.contract import Checkpoints, Metric, Task, TaskConfig, protocol, site
 from core.errors import AssayError
 
 
@@ -22,6 +22,7 @@ class Config(TaskConfig):
     inner: Inner = Inner()
     folder: Path | None = None
     loaders: int = site(1)
+    size: int = protocol(8)
 
 
 task = Task[Config](
@@ -48,6 +49,7 @@ def test_later_layers_win_and_origins_say_so() -> None:
         "inner.depth": "study",
         "folder": "default",
         "loaders": "default",
+        "size": "default",
     }
     assert got.overrides == {"lr": 0.3, "inner.depth": 3}
 
@@ -119,3 +121,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("- 1\n")
     with pytest.raises(AssayError, match="holds list, not a mapping"):
         strict_yaml.read(tmp_path / "x.yaml")
+
+
+def test_protocol_fields_are_what_makes_runs_comparable() -> None:
+    assert config.protocol(Config(size=9, lr=0.5)) == {"size": 9}

@@ -175,6 +175,16 @@ def test_evaluate_only_runs_take_a_checkpoint_and_do_not_train(project: Project)
     assert record.group != trained.group
 
 
+def test_start_from_takes_the_config_of_the_run(project: Project) -> None:
+    trained = run(project, seed=2, set={"total_steps": 7, "shift": 0.1})
+    done = toy.assay(project.root, "run", "toy", "--start-from", f"{trained.run}:last", "--json")
+    record = json.loads(done.stdout)["data"]
+    assert record["parent"] == trained.run
+    assert (record["seed"], record["config"]["total_steps"]) == (2, 7)
+    refused = toy.assay(project.root, "run", "toy", "-v", "quick", "--start-from", trained.run)
+    assert refused.returncode == 2
+
+
 def test_groups_join_seeds_and_part_configs_code_and_budgets(project: Project) -> None:
     a, b = run(project, seed=0), run(project, seed=1)
     other = run(project, set={"lr": 0.2})

@@ -122,6 +122,7 @@ def _conditions(run: RunRecord) -> dict[str, str]:
         "device": run.resources.device,
         "task version": f"{run.task} {run.task_version}",
         "evaluator": run.protected.evaluator_digest[:8],
+        **{f"config {key}": str(value) for key, value in run.protected.protocol.items()},
     }
 
 

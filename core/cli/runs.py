@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +29,9 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option("--variant", "-v", help="A declared variant.")
         ] = None,
         set_: Set = None,
-        seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+        seed: Annotated[
+            int | None, typer.Option(help="Default: 0, or that of --start-from's run.")
+        ] = None,
         seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
         steps: Annotated[int | None, typer.Option(help="Training budget in steps.")] = None,
         epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
@@ -51,24 +52,34 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
     ) -> Answer:
         """Run a task once: train, evaluate, record, judge."""
-        from core import config, plan, project, registry
+        from core import checkpoints, config, plan, project, registry
         from core.contract import Budget
+        from core.errors import AssayError
+        from core.ledger import Ledger
         from core.spec import Limits
 
         here_is = project.find()
-        layers = [config.Layer("tiny", registry.load(here_is).find(task).tiny)] if tiny else []
+        given: dict[str, Any] = {"variant": variant, "seed": seed or 0}
+        if tiny:
+            given["layers"] = [config.Layer("tiny", registry.load(here_is).find(task).tiny)]
+        if start_from:
+            record, path = checkpoints.of(here_is, Ledger(here_is), start_from)
+            if record.task != task or variant or tiny:
+                raise AssayError(
+                    f"--start-from takes task, variant and config from {record.task} {record.run}",
+                    "Name that task, leave out --variant and --tiny, and change config with -o",
+                )
+            given = plan.like(record) | {"parent": record.run, "start_from": path}
+            given["seed"] = record.seed if seed is None else seed
         spec = plan.prepare(
             here_is,
             task,
-            variant=variant,
-            layers=layers,
+            **given,
             overrides=config.parse_overrides(set_ or []),
-            seed=seed,
             budget=Budget(seconds=seconds, steps=steps, epochs=epochs),
             limits=Limits(total_s=total, memory_mib=memory),
             device=device,
             threads=threads,
-            start_from=_start(here_is, start_from),
         )
         if dry_run:
             return Answer(
@@ -162,13 +173,6 @@ def register(app: typer.Typer) -> None:
             project.find(), task, tool, run, config.parse_overrides(set_ or []), device
         )
         return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
-
-
-def _start(project: Any, ref: str | None) -> Path | None:
-    from core import checkpoints
-    from core.ledger import Ledger
-
-    return checkpoints.of(project, Ledger(project), ref)[1] if ref else None
 
 
 def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:

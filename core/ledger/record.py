@@ -122,6 +122,7 @@ class Protected(_Part):
     """Digests of what must not move between two comparable runs."""
 
     evaluator_digest: str
+    protocol: dict[str, Any] = {}  # config keys that decide what is measured
     set_digest: str | None = None  # files that an agent session protects
 
 

@@ -75,9 +75,9 @@ class Interrupted(LiveRun):
 def tiny_config(
     task: Task[Any], variant: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> TaskConfig:
-    """The config of `assay run <task> --tiny`: defaults, variant, tiny, overrides."""
+    """The config of `assay run <task> --tiny`: defaults, tiny, variant, overrides."""
     chosen = task.variant(variant or task.variants[0].name)
-    layers = [Layer(f"variant {chosen.name}", chosen.set), Layer("tiny", task.tiny)]
+    layers = [Layer("tiny", task.tiny), Layer(f"variant {chosen.name}", chosen.set)]
     return config.resolve(task, [*layers, Layer("overrides", overrides or {})]).config
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from core.contract import TaskConfig
+from core.contract import TaskConfig, protocol
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -23,16 +23,18 @@ class LightmapConfig(TaskConfig):
     data_dir: Path | None = Field(
         None, description="Folder with tod_0.png .. tod_23.png; empty: the bundled `data`"
     )
-    data: Literal["street", "city"] = Field(
+    data: Literal["street", "city"] = protocol(
         "street", description="Without data_dir: the path-traced street, or a quick synthetic city"
     )
-    resize: Size = Field("", description="WxH: resize all frames (area mean); empty: as they are")
-    allow_missing: bool = Field(False, description="Train on the hours that are there")
-    alpha_background: tuple[Byte, Byte, Byte] | None = Field(
+    resize: Size = protocol(
+        "", description="WxH: resize all frames (area mean); empty: as they are"
+    )
+    allow_missing: bool = protocol(False, description="Train on the hours that are there")
+    alpha_background: tuple[Byte, Byte, Byte] | None = protocol(
         None, description="R,G,B laid under transparent pixels; empty: they are an error"
     )
-    city_size: Size = Field("128x96", description="WxH of the synthetic city")
-    city_seed: int = Field(0, ge=0, description="Which city")
+    city_size: Size = protocol("128x96", description="WxH of the synthetic city")
+    city_seed: int = protocol(0, ge=0, description="Which city")
 
     # network
     hidden: int = Field(64, ge=1, le=1024, description="Width of the MLP")
@@ -41,7 +43,7 @@ class LightmapConfig(TaskConfig):
     xy_harmonics: int = Field(4, ge=1, le=12, description="Octaves of the position encoding")
     xy_include_input: bool = Field(True, description="Position itself beside its harmonics")
     residual_mode: bool = Field(True, description="Learn the change from the baseline image")
-    baseline_time: Hour = Field(12, description="Hour of the baseline image")
+    baseline_time: Hour = protocol(12, description="Hour of the baseline image")
     use_baseline_encoder: bool = Field(False, description="Features of the baseline image by a CNN")
     be_channels: int = Field(32, ge=1, le=256, description="Encoder: channels")
     be_downsample: Literal[1, 2] = Field(1, description="Encoder: stride of its second layer")
@@ -73,13 +75,13 @@ class LightmapConfig(TaskConfig):
     lpips_freq: int = Field(0, ge=0, description="Patches: LPIPS in every n-th step; 0: never")
 
     # validation and output
-    val_hours: tuple[Hour, ...] = Field(
+    val_hours: tuple[Hour, ...] = protocol(
         (0, 3, 6, 9, 12, 15, 18, 21), min_length=1, description="Hours that are measured"
     )
-    val_split: Literal["seen", "holdout"] = Field(
+    val_split: Literal["seen", "holdout"] = protocol(
         "seen", description="holdout: val_hours are not trained on, and count as held_*"
     )
-    val_downsample: int = Field(1, ge=1, le=16, description="Measure at 1/n size (area mean)")
+    val_downsample: int = protocol(1, ge=1, le=16, description="Measure at 1/n size (area mean)")
     val_every: int = Field(1, ge=1, description="Epochs between validations")
     infer_hours: tuple[Annotated[float, Field(ge=0, lt=24)], ...] = Field(
         tuple(float(h) for h in range(24)), min_length=1, description="Times that infer writes"
