@@ -159,7 +159,10 @@ def test_a_submodule_is_recorded_at_its_commit(repo: Project, tmp_path: Path) ->
     commit(repo.root, "with a submodule")
     assert take(repo).submodules == {"sub": line(inner.root, "rev-parse", "HEAD")}
     write(repo.root / "sub", work_dot_py="two\n")
+    os.utime(repo.root / "sub" / "registry.yaml", (1, 1))  # git would like to note that
+    before = state(repo.root / "sub")
     got = take(repo)
+    assert state(repo.root / "sub") == before
     assert got.flags == ["submodule sub has changes that no commit holds"]
     moved = commit(repo.root / "sub", "inside")
     got = take(repo)
@@ -247,6 +250,16 @@ def test_types_and_modes_change(repo: Project) -> None:
     assert {"100755 script", "100644 link", "100644 file/inside", "120000 folder"} <= {*modes}
     assert "100644 was_dir" in modes
     assert not any(m.endswith((" folder/x", " was_dir/y", " file")) for m in modes)
+
+
+def test_a_staged_rename_that_went_on_changing_is_the_new_name_as_on_disk(repo: Project) -> None:
+    write(repo.root, old_dot_py="line\n" * 50)
+    commit(repo.root, "fifty lines")
+    sh(repo.root, "mv", "old.py", "renamed.py")
+    write(repo.root, renamed_dot_py="line\n" * 51)
+    files = held(repo.root, take(repo).commit)
+    assert files["renamed.py"] == b"line\n" * 51
+    assert "old.py" not in files
 
 
 def test_staged_and_changed_ledger_and_runs_are_as_in_head(repo: Project) -> None:

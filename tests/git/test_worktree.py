@@ -76,7 +76,7 @@ def test_the_tree_of_a_killed_process_is_cleared_and_a_live_one_stays(repo: Proj
     children = []
     for name in ("dead", "alive"):
         here, there = multiprocessing.Pipe()
-        children.append(fork.Process(target=_hold, args=(repo, name, there)))
+        children.append(fork.Process(target=_hold, args=(repo, name, there), daemon=True))
         children[-1].start()
         assert here.poll(20)
     os.kill(children[0].pid or 0, signal.SIGKILL)
