@@ -121,7 +121,10 @@ def _metrics(rows: list[Row], a: str, b: str) -> Table:
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:.7g}"
 
-    cells = tuple((r.metric, r.unit, number(r.a), number(r.b), r.result) for r in rows)
+    def unit(row: Row) -> str:
+        return "" if row.unit == "1" else row.unit
+
+    cells = tuple((r.metric, unit(r), number(r.a), number(r.b), r.result) for r in rows)
     return Table("metrics", ("metric", "unit", a, b, "equal?"), cells)
 
 
