@@ -32,6 +32,7 @@ class Identity:
     evaluator: str
     protocol: dict[str, Any]
     config_digest: str
+    start_from: str | None  # sha256 of the checkpoint of an evaluate-only run
     group: str
     comparable: str
 
@@ -50,6 +51,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
     data = inputs.digest(project, task, cfg)
     config_digest = config.digest(cfg)
     evaluator = evaluator_digest(task)
+    start_from = spec.start_from and inputs.file_digest(Path(spec.start_from))
     compared = {
         "data": [(d.name, d.digest) for d in data],
         "budget": spec.budget.model_dump(),
@@ -63,7 +65,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         "config": config_digest,
         "code": tree,
         "threads": spec.threads,
-        "start_from": spec.start_from and inputs.file_digest(Path(spec.start_from)),
+        "start_from": start_from,
     }
     return Identity(
         task_version=task.version,
@@ -74,6 +76,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         evaluator=evaluator,
         protocol=config.protocol(cfg),
         config_digest=config_digest,
+        start_from=start_from,
         group=config.digest_of(whole),
         comparable=config.digest_of(compared),
     )

@@ -37,6 +37,7 @@ def started(spec: RunSpec, identity: Identity) -> dict[str, Any]:
     return spec.model_dump(mode="json", include=kept) | {
         "task_version": identity.task_version,
         "primary": identity.primary,
+        "start_from": identity.start_from,
         "config": spec.config,
         "config_digest": identity.config_digest,
         "overrides": spec.overrides,

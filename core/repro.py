@@ -103,10 +103,22 @@ def _spec(project: Project, record: RunRecord, run: str, tree: Path) -> RunSpec:
 def _run_json(project: Project, record: RunRecord) -> dict[str, Any]:
     """What the run was told, where its folder is here.
 
-    The ledger holds one limit of its budget, and not the checkpoint of an evaluate-only run.
+    The ledger holds one limit of its budget, and of a checkpoint that it started from the digest.
+
+    Raises:
+        AssayError: it started from a checkpoint that is not here.
     """
     file = project.run_dir(record.run) / "run.json"
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    start = Path(found.get("start_from") or "nowhere")
+    if record.start_from and not (
+        start.exists() and inputs.file_digest(start) == record.start_from
+    ):
+        raise AssayError(
+            f"run {record.run} evaluated checkpoint {record.start_from[:12]}, which is not here",
+            f"Make it again with `assay repro {record.parent} --keep`",
+            code="no_checkpoint",
+        )
     return found
 
 
@@ -122,6 +134,7 @@ def _identity(record: RunRecord, commit: str) -> Identity:
         evaluator=record.protected.evaluator_digest,
         protocol=record.protected.protocol,
         config_digest=record.config_digest,
+        start_from=record.start_from,
         group=config.digest_of(["repro", record.group]),
         comparable=record.comparable,
     )

@@ -25,7 +25,8 @@ class Limits(BaseModel):
 class RunSpec(BaseModel):
     """A run before it starts. `core.plan.prepare` makes it; every value is already validated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A repeat's worker may be older than the spec it reads: what it does not know it leaves.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     run: str  # ULID; the same through retries and resumes
     attempt: int = 1

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 STARTED = (
-    *("task", "task_version", "primary", "variant", "kind", "study", "trial", "parent", "attempt"),
-    *("seed", "group", "comparable", "config", "config_digest", "overrides", "origins", "budget"),
-    *("timing", "resources", "git", "env", "data", "protected"),
+    *("task", "task_version", "primary", "variant", "kind", "study", "trial", "parent"),
+    *("start_from", "attempt", "seed", "group", "comparable", "config", "config_digest"),
+    *("overrides", "origins", "budget", "timing", "resources", "git", "env", "data", "protected"),
 )
 ENDED = (
     *("status", "reason", "error", "metrics", "absent", "series", "artifacts", "steps"),

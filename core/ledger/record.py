@@ -203,6 +203,7 @@ class RunRecord(_Part):
     study: str | None
     trial: int | None
     parent: str | None  # the run this one repeats or starts from
+    start_from: str | None = None  # sha256 of the checkpoint of an evaluate-only run
     attempt: int
     seed: int
     group: str  # runs of one group differ by seed alone
