@@ -66,7 +66,7 @@ class Supervisor:
         """
         identity = identity or identify(self.project, spec)
         spec = spec.model_copy(update={"group": identity.group, "comparable": identity.comparable})
-        with self._alive(spec) as alive, self._device(spec) as device, self._signals():
+        with self._alive(spec) as alive, self._device(spec) as device, self.hearing():
             spec = spec.model_copy(update={"device": device, "code": tree})
             (spec.dir / control.STOP).unlink(missing_ok=True)
             with disk.writing(spec.dir):
@@ -122,7 +122,7 @@ class Supervisor:
             os.close(held[1])
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def hearing(self) -> Iterator[None]:
         """SIGINT and SIGTERM become a wish that the loop sees; never an exception in the middle."""
         if threading.current_thread() is not threading.main_thread():
             yield
