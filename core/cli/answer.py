@@ -6,6 +6,7 @@ people's text and progress go to stderr.
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import json
@@ -19,6 +20,8 @@ import typer
 from core.errors import AssayError, Exit
 
 SCHEMA = "assay.cli/1"
+FULL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM)
 
 
 class Answer(NamedTuple):
@@ -59,6 +62,10 @@ def answer(function: Callable[[], Answer], as_json: bool) -> int:
         got = function()
     except AssayError as error:
         got = Answer(None, exit=error.exit_code, error=error)
+    except OSError as error:
+        if error.errno not in (*FULL, *FORBIDDEN):
+            raise
+        got = Answer(None, exit=Exit.INPUT, error=_disk(error))
     except KeyboardInterrupt:
         got = Answer(
             None, exit=Exit.INTERRUPTED, error=AssayError("interrupted", code="interrupted")
@@ -70,6 +77,17 @@ def answer(function: Callable[[], Answer], as_json: bool) -> int:
     if as_json:
         say(envelope(got), sys.stdout)
     return int(got.exit)
+
+
+def _disk(error: OSError) -> AssayError:
+    """A full or closed disk in one line: nothing is wrong with our code."""
+    verb = "write to" if error.errno in FULL else "read or write"
+    place = error.filename or "the disk"
+    return AssayError(
+        f"cannot {verb} {place}: {error.strerror}",
+        "Make it writable, or make room there",
+        code="disk",
+    )
 
 
 def envelope(got: Answer) -> str:
