@@ -38,12 +38,17 @@ def take_soon(path: Path) -> int | None:
 
 def held(path: Path) -> bool:
     """Whether somebody alive holds the lock on `path`."""
-    if not path.exists():
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    fd = take(path)
-    if fd is None:
+    try:
+        # Shared: those who look at the same time do not take each other for a holder.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    os.close(fd)
+    finally:
+        os.close(fd)
     return False
 
 
