@@ -56,7 +56,8 @@ class Ledger:
             if self.project.git_dir:
                 known |= repository.tracked(self.project.root)
             new = self._index.read(intake.unpublished)
-            return segments.publish(self.project, self._journal.writer(), new, known)
+            series = segments.series_of(self.project, self._journal.writer())
+            return segments.publish(self.project, series, new, known)
 
     def commit(self, message: str) -> str | None:
         """Publish, and commit `ledger/` alone; the commit, or None when there is nothing new.

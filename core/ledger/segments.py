@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from core.ledger import disk, lines
-from core.project import Project
+from core.project import Project, work_tree
 
 FULL = 4 << 20  # bytes after which a segment is not continued
 
 
 def files(project: Project) -> Iterator[tuple[str, Path]]:
-    """Name (`<writer>/<ULID>.jsonl`) and path of each segment in the work tree."""
+    """Name (`<series>/<ULID>.jsonl`) and path of each segment in the work tree."""
     for path in sorted((project.ledger / "segments").glob("*/*.jsonl")):
         yield f"{path.parent.name}/{path.name}", path
 
 
+def series_of(project: Project, writer: str) -> str:
+    """The folder in which this work tree publishes: no other one writes to it.
+
+    Linked worktrees share the journal, so that the same unpublished event can begin a segment in
+    each of them. Under one name those files would stop a merge.
+    """
+    tree = work_tree(project.root)
+    if tree is None or tree.git_dir == project.git_dir:
+        return writer
+    return f"{writer}-{hashlib.sha256(tree.git_dir.name.encode()).hexdigest()[:8]}"
+
+
 def publish(
-    project: Project, writer: str, unpublished: Sequence[bytes], tracked: Collection[str]
+    project: Project, series: str, unpublished: Sequence[bytes], tracked: Collection[str]
 ) -> Path | None:
     """Write lines of the journal, in its order, into segments; the last file written.
 
@@ -28,8 +41,8 @@ def publish(
     """
     last = None
     for piece in _unbroken(unpublished):
-        last = _continued(project, writer, piece, tracked) or _begun(
-            project, writer, piece, tracked
+        last = _continued(project, series, piece, tracked) or _begun(
+            project, series, piece, tracked
         )
     return last
 
@@ -47,9 +60,9 @@ def _unbroken(unpublished: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def _continued(
-    project: Project, writer: str, piece: list[bytes], tracked: Collection[str]
+    project: Project, series: str, piece: list[bytes], tracked: Collection[str]
 ) -> Path | None:
-    own = [(name, path) for name, path in files(project) if name.startswith(f"{writer}/")]
+    own = [(name, path) for name, path in files(project) if name.startswith(f"{series}/")]
     if not own or own[-1][0] in tracked:
         return None
     old = own[-1][1].read_bytes()
@@ -60,13 +73,13 @@ def _continued(
     return own[-1][1]
 
 
-def _begun(project: Project, writer: str, piece: list[bytes], tracked: Collection[str]) -> Path:
+def _begun(project: Project, series: str, piece: list[bytes], tracked: Collection[str]) -> Path:
     first = lines.parse(piece[0])["id"]
-    name, number = f"{writer}/{first}.jsonl", 1
+    name, number = f"{series}/{first}.jsonl", 1
     # Taken only when somebody damaged the file of that name, so that its events do not count.
     while name in tracked or (project.ledger / "segments" / name).exists():
         number += 1
-        name = f"{writer}/{first}-{number}.jsonl"
+        name = f"{series}/{first}-{number}.jsonl"
     path = project.ledger / "segments" / name
     disk.replace(path, _text(piece))
     return path

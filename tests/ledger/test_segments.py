@@ -11,6 +11,7 @@ import pytest
 from core.errors import AssayError
 from core.ledger import Ledger, lines, segments
 from core.ledger.journal import Journal
+from core.ledger.verify import verify
 from core.project import Project, find
 from tests.ledger.conftest import git, record, verdict
 
@@ -183,6 +184,31 @@ def test_two_branches_of_fifty_runs_each_join_and_every_run_is_seen_once(
     assert ids(home) == sorted(expected)  # all branches are there, and the joined one
     git(home.root, "branch", "-qD", "mine", "yours")
     assert ids(clone("fresh", of=home)) == sorted(expected)  # the joined branch alone
+
+
+def test_worktrees_of_one_clone_that_published_the_same_events_join(
+    home: Project, tmp_path: Path
+) -> None:
+    """The second one finds the first one's run unpublished, for no branch has it yet."""
+    trees = []
+    for name in ("w1", "w2"):
+        git(home.root, "worktree", "add", "-q", "-b", name, str(tmp_path / name))
+        trees.append(find(tmp_path / name))
+    runs = []
+    for project in (home, *trees):
+        runs.append(record(Ledger(project)))
+        Ledger(project).publish()
+    for project in (home, *trees):
+        git(project.root, "add", "ledger")
+        git(project.root, "commit", "-qm", "runs")
+    for name in ("w1", "w2"):
+        git(home.root, "merge", "-q", "--no-edit", name)
+    assert sorted(len(lines.whole(p.read_bytes())) for p in published(home)) == [2, 4, 6]
+    assert verify(home).findings == []
+    assert ids(home) == sorted(runs)
+    assert Ledger(home).publish() is None
+    shutil.rmtree(home.store)
+    assert ids(home) == sorted(runs)
 
 
 def test_a_fetch_shows_the_runs_of_others_without_a_checkout(clone: Clone) -> None:
