@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from core import study
+from core.cli import study_view
 from core.errors import AssayError, Exit
 from core.ledger import Ledger
 from core.project import Project
@@ -162,3 +163,26 @@ def test_studies_are_found_by_name_and_beginning(project: Project, write: Write)
         folder.find(project, "x")
     assert folder.named(project, "s")
     assert not folder.named(project, "01K")
+
+
+@pytest.mark.parametrize(
+    ("arm", "unjudged"), [("quick", ["quick"]), ("baseline", ["baseline", "quick"])]
+)
+def test_runs_of_two_codes_are_not_judged_as_one(
+    project: Project, write: Write, monkeypatch: pytest.MonkeyPatch, arm: str, unjudged: list[str]
+) -> None:
+    lines = "kind: ablation\nvariants: [baseline, quick]\nreference: baseline\nseeds: [0, 1]"
+    made = running.here(project, write(QUICK + lines))
+    ledger = Ledger(project)
+    assert verdicts.of(project, ledger, made).arms[1].verdict
+    runs = cells.records(ledger, made)
+    old = runs[arm][1]
+    assert old.git
+    git = old.git.model_copy(update={"code_tree": "0" * 40})
+    runs[arm][1] = old.model_copy(update={"group": "0" * 16, "git": git})
+    monkeypatch.setattr(cells, "records", lambda *_: runs)
+    arms = verdicts.of(project, ledger, made).arms
+    assert [a.label for a in arms if "the code changed between its runs" in a.why] == unjudged
+    assert not any(a.verdict for a in arms)
+    shown = " ".join(study_view.tables(project, made).split())
+    assert "run the study again with --fresh" in shown
