@@ -85,7 +85,7 @@ def _comparison(project: Project, folder: Folder, whole: bool = False) -> Compar
     title = f"{plan.id}: {task.name}, {plan.study.kind}"
     judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
     metrics = [m for m in task.metrics if whole or m.name in judged]
-    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds)
+    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds, task.primary)
 
 
 def planned(plan: Plan) -> str:

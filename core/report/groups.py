@@ -53,11 +53,12 @@ class Comparison:
     groups: Sequence[Group]
     reference: Group | None  # one of the groups, or recorded before
     paired: bool = True
+    primary: str = ""  # name of the metric that is shown whatever it came to
 
     @property
     def telling(self) -> list[Metric]:
-        """The metrics that were measured and are not one and the same number in every run."""
-        return [m for m in self.metrics if len(_all(self, m)) > 1]
+        """The primary metric, and those that are not one and the same number in every run."""
+        return [m for m in self.metrics if len(_all(self, m)) > (m.name != self.primary)]
 
 
 def _all(study: Comparison, metric: Metric) -> set[float]:
@@ -141,8 +142,9 @@ def _effects(study: Comparison) -> Table:
     found: dict[str, list[Effect]] = {}
     for metric in study.telling if whole and len(levels) > 1 else ():
         values = {g.label: g.values(metric.name) for g in study.groups}
-        if all(math.isfinite(v) for cell in values.values() for v in cell.values()):
-            found[column(metric)] = effects.factorial(levels, values)
+        finite = all(math.isfinite(v) for cell in values.values() for v in cell.values())
+        if finite and (told := effects.factorial(levels, values)):
+            found[column(metric)] = told
     columns = [intervals(e.estimate for e in column) for column in found.values()]
     first = next(iter(found.values()), [])
     return Table(
@@ -197,8 +199,9 @@ def _commits(group: Group) -> str:
 def _remarks(study: Comparison) -> list[str]:
     """Why metrics have no column and arms no verdict."""
     said: dict[str, None] = {}
-    for metric in study.metrics:
-        if len(same := _all(study, metric)) == 1:
+    several = sum(len(g.finished) for g in study.groups) > 1
+    for metric in study.metrics if several else ():
+        if metric not in study.telling and len(same := _all(study, metric)) == 1:
             said[f"{metric.name} is {same.pop():g} in every run"] = None
     said |= {f"{g.label}: {g.unjudged}": None for g in study.groups if g.unjudged}
     absent = [run.absent for g in study.groups for run in g.finished]

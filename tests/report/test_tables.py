@@ -93,6 +93,13 @@ def test_latex_reads_back() -> None:
         assert not re.search(rf"(?<!\\){special}", text.split("\\toprule")[0].split("\\caption")[1])
 
 
+def test_latex_has_plain_letters_only(study: Comparison) -> None:
+    signs = table.Table("a ≥ b", ("x", "y"), (("· k", "0.1 ± 0.2 ≤ < > · ↑ ↓ − × – …"),))
+    text = table.latex([signs, *groups.tables(study)])
+    assert text.isascii()
+    assert r"$\cdot$ k & 0.1 $\pm$ 0.2 $\leq$ $<$ $>$ $\cdot$ $\uparrow$ $\downarrow$ $-$" in text
+
+
 def test_means_differences_and_clauses(study: Comparison) -> None:
     means, differences, clauses = groups.tables(study)
     assert means.columns == ("variant", "n", "verdict", "commit", "ssim ↑")
@@ -152,6 +159,26 @@ def test_a_full_factorial_gets_a_table_of_effects() -> None:
     assert [round(float(row[2].split()[0]), 6) for row in found.rows] == [0.1, 0.2, 0.0]
     partial = groups.tables(Comparison("demo", METRICS, made[:3], None))
     assert not any("Effects" in t.title for t in partial)
+
+
+def test_a_metric_that_a_cell_lacks_has_no_effects_and_the_others_keep_theirs() -> None:
+    psnr = {(0, 0): {"psnr": 20.0}, (0, 1): {"psnr": 21.0}, (1, 0): {"psnr": 22.0}, (1, 1): {}}
+    made = [
+        Group(f"{a}{b}", arm("x", 0.5 + 0.1 * a, **had), levels={"A": bool(a), "B": bool(b)})
+        for (a, b), had in psnr.items()
+    ]
+    for metrics in (METRICS, METRICS[::-1]):
+        found = groups.tables(Comparison("demo", metrics, made, None))[-1]
+        assert found.columns == ("switch", "n", "ssim ↑")
+        assert [row[0] for row in found.rows] == ["A", "B", "A x B"]
+
+
+def test_one_run_shows_all_its_numbers_that_matter() -> None:
+    alone = Group("alone", [run(0, ssim=0.5, psnr=20.0)])
+    means, *_ = groups.tables(Comparison("demo", METRICS, [alone], None, primary="ssim"))
+    assert means.columns[-1] == "ssim ↑"
+    assert means.rows[0][-1] == "0.5"
+    assert not any("in every run" in note for note in means.notes)
 
 
 @pytest.mark.parametrize(
