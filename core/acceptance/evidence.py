@@ -107,9 +107,11 @@ def difference(candidate: Sequence[RunRecord], reference: Sequence[RunRecord]) -
     ours, theirs = ([_conditions(r) for r in side] for side in (candidate, reference))
     said = []
     for name in dict.fromkeys(key for run in (*ours, *theirs) for key in run):
-        here, there = ({run.get(name, "none") for run in side} for side in (ours, theirs))
+        here, there = (sorted({run.get(name, "none") for run in side}) for side in (ours, theirs))
         if here != there:
-            said.append(f"{name} {' and '.join(sorted(here))} v. {' and '.join(sorted(there))}")
+            said.append(f"{name} {' and '.join(here)} v. {' and '.join(there)}")
+        elif len(here) > 1:
+            said.append(f"{name} {' and '.join(here)} within the candidate")
     return ", ".join(said) or "the digests of what must be equal differ"
 
 

@@ -9,7 +9,7 @@ import pytest
 from core.acceptance import effect, judge, needed, recompute
 from core.contract import AnyOf, Criterion, Metric
 from core.errors import AssayError, Exit
-from core.ledger.record import ClauseResult, Verdict
+from core.ledger.record import ClauseResult, RunRecord, Verdict
 from tests.acceptance.records import LIGHTMAP, METRICS, clause, run, runs
 
 SSIM = Criterion(name="ssim", metric="ssim", gain=0.02)
@@ -442,3 +442,17 @@ def test_a_forged_result_does_not_survive_recomputing() -> None:
         }
     )
     assert recompute(forged) == honest
+
+
+def test_the_same_mix_of_conditions_on_both_sides_is_named() -> None:
+    def mix() -> list[RunRecord]:
+        digests = ("a" * 16, "b" * 16)
+        return [
+            run(seed, ssim=0.5, protected={"evaluator_digest": d}, comparable=d)
+            for seed, d in enumerate(digests)
+        ]
+
+    asked = [Criterion(name="ssim", metric="ssim", gain=0.02)]
+    got = clause(judge(METRICS, asked, mix(), {"baseline": mix()}), "ssim")
+    assert got.result == "unknown"
+    assert got.reason.endswith("evaluator aaaaaaaa and bbbbbbbb within the candidate")
