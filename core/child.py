@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -64,10 +65,28 @@ def warm_context(task: Task[Any]) -> ForkServerContext:
     CUDA is never initialised in the server; the hash seed must be set before it starts.
     """
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    # The server must import this core, not that of a checkout which is installed beside it.
+    paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     context = multiprocessing.get_context("forkserver")
     torch = ["torch"] if task.framework == "torch" else []
     context.set_forkserver_preload(["core.worker", *torch, *task.preload])
+    _start_deaf()
     return context
+
+
+def _start_deaf() -> None:
+    """Start the server ignoring SIGINT: Ctrl-C is the supervisor's, also while torch is loading."""
+    from multiprocessing import forkserver
+
+    if threading.current_thread() is not threading.main_thread():
+        forkserver.ensure_running()
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Forked:

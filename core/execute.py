@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from core import child, control, events, git, locks, logfile, outcome, registry
+from core import child, control, events, locks, logfile, outcome, registry
 from core.errors import AssayError, Exit
 from core.identity import Identity, identify
 from core.ledger import Ledger, disk
@@ -65,8 +65,10 @@ class Supervisor:
             AssayError: the run is alive elsewhere (exit 75), or an input is missing.
         """
         identity = identity or identify(self.project, spec)
-        spec = spec.model_copy(update={"group": identity.group, "comparable": identity.comparable})
-        with self._alive(spec) as alive, self._device(spec) as device, self.hearing():
+        with self._alive(spec) as alive, self._device(spec, watch) as device, self.hearing():
+            self._check_attempt(spec, identity)
+            digests = {"group": identity.group, "comparable": identity.comparable}
+            spec = spec.model_copy(update=digests)
             spec = spec.model_copy(update={"device": device, "code": tree})
             (spec.dir / control.STOP).unlink(missing_ok=True)
             with disk.writing(spec.dir):
@@ -76,9 +78,31 @@ class Supervisor:
                 ended = _inline(spec)
             else:
                 ended = self._watch(self._start(spec, alive, tree), spec, watch, decide)
-            self._check_code(spec, identity)
+            outcome.check_code(self.project, spec, identity.git)
             self.ledger.append("ended", spec.run, outcome.ended(spec, ended.exit_code, ended.cause))
         return self.ledger.find(spec.run)
+
+    def _check_attempt(self, spec: RunSpec, identity: Identity) -> None:
+        """Refuse another attempt under other code or data: its number would belong to neither."""
+        if spec.attempt == 1:
+            return
+        before = self.ledger.find(spec.run)
+        if before.attempt >= spec.attempt:
+            raise AssayError(
+                f"run {spec.run} was resumed by another process meanwhile",
+                f"See `assay show {spec.run}`",
+                code="busy",
+                exit_code=Exit.BUSY,
+            )
+        if identity.group == spec.group:
+            return
+        code = before.git and identity.git and before.git.code_tree != identity.git.code_tree
+        raise AssayError(
+            f"run {spec.run} cannot go on: its {'code' if code else 'code, data or settings'} "
+            "changed since it began",
+            f"Bring the old state back, or start again with `assay run {spec.task}`",
+            code="changed",
+        )
 
     @contextmanager
     def _alive(self, spec: RunSpec) -> Iterator[int]:
@@ -98,7 +122,7 @@ class Supervisor:
             os.close(fd)
 
     @contextmanager
-    def _device(self, spec: RunSpec) -> Iterator[str]:
+    def _device(self, spec: RunSpec, watch: Watch | None) -> Iterator[str]:
         """Hold one GPU: the one asked for, else the first that is free; waits for it."""
         kind, _, index = spec.device.partition(":")
         if kind != "cuda":
@@ -107,19 +131,26 @@ class Supervisor:
         import torch
 
         choices = [int(index)] if index else range(torch.cuda.device_count())
-        held: tuple[int, int] | None = None
-        while held is None:
-            for n in choices:
-                fd = locks.take(self.project.store / "locks" / f"cuda-{n}")
-                if fd is not None:
-                    held = (n, fd)
-                    break
-            else:
-                time.sleep(POLL_S)
+        while (held := self._free(choices)) is None:
+            if self.stopped:
+                raise AssayError(
+                    "stopped while waiting for a GPU", code="stopped", exit_code=Exit.INTERRUPTED
+                )
+            if watch:
+                watch({"kind": "phase", "name": "waiting for a GPU that another run holds"})
+            time.sleep(POLL_S)
         try:
             yield f"cuda:{held[0]}"
         finally:
             os.close(held[1])
+
+    def _free(self, choices: Iterable[int]) -> tuple[int, int] | None:
+        """The first GPU whose lock is free, with the descriptor that holds it now."""
+        for n in choices:
+            fd = locks.take(self.project.store / "locks" / f"cuda-{n}")
+            if fd is not None:
+                return n, fd
+        return None
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
@@ -170,19 +201,6 @@ class Supervisor:
             log.close()
         _show(tail, watch)
         return Ended(code, guard.cause)
-
-    def _check_code(self, spec: RunSpec, identity: Identity) -> None:
-        """Make it `failed` when the run loaded other code than its snapshot."""
-        result = outcome.result(spec)
-        if not result or identity.git is None or identity.git.commit is None:
-            return
-        tree = spec.code
-        if tree and (tree / "core").is_dir() and not Path(result["core"]).is_relative_to(tree):
-            reason = f"{result['core']} did the run, not the code in {tree}"
-            outcome.overrule(spec, "failed", reason)
-        elif moved := git.moved(self.project, identity.git.commit, result["modules"]):
-            reason = f"code moved while the run went on: {', '.join(moved)}"
-            outcome.overrule(spec, "failed", reason)
 
 
 class _Guard:
@@ -261,7 +279,6 @@ def resume(project: Project, record: RunRecord) -> RunSpec:
             code="not_resumable",
         )
     spec = RunSpec.model_validate_json(file.read_text())
-    (spec.dir / "result.json").unlink(missing_ok=True)
     return spec.model_copy(
         update={"attempt": record.attempt + 1, "root": project.root, "dir": file.parent}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class LogFile:
 
     def _line(self, line: bytes) -> None:
         if self._written < HEAD:
-            self._file.write(line)
+            self._write(line)
             self._written += len(line)
             return
         self._tail.append(line)
@@ -45,9 +46,14 @@ class LogFile:
         if self._rest:
             self.feed(b"\n")
         if self._dropped:
-            self._file.write(f"... {self._dropped} bytes left out ...\n".encode())
-        self._file.write(b"".join(self._tail))
+            self._write(f"... {self._dropped} bytes left out ...\n".encode())
+        self._write(b"".join(self._tail))
         self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        # A full disk ends the run by itself, with its own message; the log just stops.
+        with contextlib.suppress(OSError):
+            self._file.write(data)
 
 
 def last_lines(path: Path, count: int) -> list[str]:

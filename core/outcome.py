@@ -9,9 +9,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from core import clock, events, locks, logfile
+from core import clock, events, git, locks, logfile
 from core.identity import Identity
-from core.ledger import Ledger
+from core.ledger import Ledger, disk
+from core.ledger.record import Git
 from core.project import Project
 from core.spec import RunSpec
 
@@ -69,7 +70,20 @@ def overrule(spec: RunSpec, status: str, reason: str) -> None:
     """Replace the status in a written result: the supervisor knows better."""
     found = result(spec) or {"attempt": spec.attempt}
     found |= {"status": status, "reason": reason, "metrics": {}, "absent": {}}
-    (spec.dir / "result.json").write_text(json.dumps(found))
+    disk.replace(spec.dir / "result.json", json.dumps(found).encode())
+
+
+def check_code(project: Project, spec: RunSpec, taken: Git | None) -> None:
+    """Make a result `failed` when the run loaded other code than its snapshot, or another core."""
+    found = result(spec)
+    if not found or taken is None or taken.commit is None:
+        return
+    in_tree = spec.code and (spec.code / "core").is_dir()
+    own = spec.code / "core" if spec.code and in_tree else Path(__file__).parent
+    if Path(found["core"]).resolve().parent != own.resolve():
+        overrule(spec, "failed", f"{found['core']} did the run, not the code in {own.parent}")
+    elif moved := git.moved(project, taken.commit, found["modules"]):
+        overrule(spec, "failed", f"code moved while the run went on: {', '.join(moved)}")
 
 
 def ended(spec: RunSpec, exit_code: int | None, cause: str | None) -> dict[str, Any]:
@@ -161,6 +175,7 @@ def adopt(project: Project, ledger: Ledger) -> list[str]:
             continue
         try:
             if not _has_end(ledger, spec.run):
+                check_code(project, spec, ledger.find(spec.run).git)
                 ledger.append("ended", spec.run, ended(spec, None, None))
                 adopted.append(spec.run)
         finally:

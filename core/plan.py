@@ -70,7 +70,7 @@ def prepare(
         budget=budget or Budget(),
         limits=limits or Limits(),
         device=device,
-        threads=threads or default_threads(),
+        threads=default_threads() if threads is None else threads,
         start_from=str(start_from) if start_from else None,
         dir=project.run_dir(run),
         root=project.root,

@@ -154,6 +154,8 @@ class LiveRun:
         self._used_s, self.nonfinite_steps = mine["used_s"], mine["nonfinite_steps"]
         self._best, self.best_step = mine["best"], mine["best_step"]
         self.last_step = self.steps_done = saved["step"]
+        if self.best_step == saved["step"]:  # killed between the two files of one checkpoint
+            _link(last, self.checkpoints / "best.ckpt")
         self._events.event("resume", step=saved["step"])
         return saved
 

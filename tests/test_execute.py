@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -266,7 +268,6 @@ def background(project: Project, overrides: dict[str, object]) -> tuple[int, Pat
     argv = ["-m", "core.cli", "-C", str(project.root), "run", "toy", *words, "--json"]
     quiet = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
     quiet2 = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
-    import sys
 
     env = {**os.environ, "PYTHONPATH": str(toy.ROOT)}
     pid = os.posix_spawn(sys.executable, [sys.executable, *argv], env, file_actions=[quiet, quiet2])
@@ -313,3 +314,47 @@ def test_an_error_of_a_watcher_does_not_leave_the_child_behind(project: Project)
     with pytest.raises(RuntimeError, match="the display broke"):
         Supervisor(project).run(spec, watch=broken)
     assert Supervisor(project).ledger.find(spec.run).status == "lost"
+
+
+def test_a_run_does_not_go_on_under_other_code(project: Project) -> None:
+    cut = run(project, misbehave="raise")
+    work = project.root / "toywork.py"
+    work.write_text(work.read_text() + "# changed\n")
+    with pytest.raises(AssayError, match=rf"run {cut.run} cannot go on: its code changed"):
+        Supervisor(project).run(execute.resume(project, cut))
+    assert Supervisor(project).ledger.find(cut.run).attempt == 1
+
+
+def test_resume_adopts_a_result_that_was_left_behind(project: Project) -> None:
+    record = run(project)
+    journal = project.store / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]))  # the supervisor died before it wrote the end
+    done = toy.assay(project.root, "resume", record.run)
+    assert done.returncode == 2
+    assert "is finished: nothing to resume" in done.stderr
+    after = Supervisor(project).ledger.find(record.run)
+    assert (after.status, after.attempt) == ("finished", 1)
+
+
+def test_the_core_that_runs_is_the_one_that_was_asked(project: Project) -> None:
+    record = run(project)
+    result = json.loads((project.run_dir(record.run) / "result.json").read_text())
+    assert Path(result["core"]) == Path(execute.__file__).parent / "worker.py"
+
+
+def test_sigint_while_torch_loads_is_a_cancel(project: Project) -> None:
+    file = project.root / "toytask.py"
+    file.write_text(file.read_text().replace('framework="none"', 'framework="torch"'))
+    command = [sys.executable, "-m", "core.cli", "-C", str(project.root), "run", "toy"]
+    command += ["-o", "total_steps=100000", "-o", "step_s=0.01"]
+    process = subprocess.Popen(
+        command, cwd=toy.ROOT, stderr=subprocess.PIPE, start_new_session=True
+    )
+    until(lambda: next(iter(project.runs.glob("*/run.json")), None))
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    said = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == Exit.INTERRUPTED, said
+    assert "Traceback" not in said
+    assert Supervisor(project).ledger.find("@last").status == "cancelled"

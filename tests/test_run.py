@@ -188,3 +188,17 @@ def test_quiet_excludes_another_timing(project: Project, tmp_path: Path) -> None
     with run.quiet():
         assert locks.held(project.store / "locks" / "timing")
     assert not locks.held(project.store / "locks" / "timing")
+
+
+def test_a_kill_between_last_and_best_loses_no_best(project: Project) -> None:
+    first = live(project)
+    first.checkpoint({"n": 1}, 1, {"error": 3.0})
+    old_best = (first.checkpoints / "best.ckpt").read_bytes()
+    first.checkpoint({"n": 2}, 2, {"error": 1.0})
+    (first.checkpoints / "best.ckpt").unlink()  # it is a second name of last.ckpt
+    (first.checkpoints / "best.ckpt").write_bytes(old_best)  # as a kill before the link leaves it
+    again = LiveRun(
+        spec_of(project).model_copy(update={"attempt": 2, "dir": first.dir}), toytask.task
+    )
+    again.resume()
+    assert json.loads((first.checkpoints / "best.ckpt").read_text())["step"] == 2

@@ -22,6 +22,7 @@ class Progress:
         self._began = self._phase_began = time.monotonic()
         self._next_line = 0.0
         self._metrics: dict[str, float | None] = {}
+        self._draw("starting")
 
     def __call__(self, event: dict[str, Any]) -> None:
         """One event of the run's events.jsonl."""

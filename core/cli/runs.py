@@ -9,6 +9,7 @@ import typer
 from core.cli.answer import Answer, command
 
 if TYPE_CHECKING:
+    from core.execute import Supervisor
     from core.ledger.record import RunRecord
     from core.spec import RunSpec
 
@@ -16,7 +17,9 @@ Set = Annotated[
     list[str] | None, typer.Option("-o", "--set", help="Config value, key=value; repeat.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:<n>.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of a run; default: all cores.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads of a run; default: all cores.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,15 +33,20 @@ def register(app: typer.Typer) -> None:
         ] = None,
         set_: Set = None,
         seed: Annotated[
-            int | None, typer.Option(help="Default: 0, or that of --start-from's run.")
+            int | None,
+            typer.Option(min=0, max=2**63 - 1, help="Default: 0, or that of --start-from's run."),
         ] = None,
-        seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
-        steps: Annotated[int | None, typer.Option(help="Training budget in steps.")] = None,
-        epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
+        seconds: Annotated[
+            float | None, typer.Option(min=0.001, help="Training budget in seconds.")
+        ] = None,
+        steps: Annotated[int | None, typer.Option(min=1, help="Training budget in steps.")] = None,
+        epochs: Annotated[
+            int | None, typer.Option(min=1, help="Training budget in epochs.")
+        ] = None,
         total: Annotated[
-            float | None, typer.Option(help="Wall-clock limit of the run, seconds.")
+            float | None, typer.Option(min=0.001, help="Wall-clock limit of the run, seconds.")
         ] = None,
-        memory: Annotated[float | None, typer.Option(help="Memory limit, MiB.")] = None,
+        memory: Annotated[float | None, typer.Option(min=1, help="Memory limit, MiB.")] = None,
         device: Device = "cpu",
         threads: Threads = None,
         start_from: Annotated[
@@ -52,7 +60,7 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
     ) -> Answer:
         """Run a task once: train, evaluate, record, judge."""
-        from core import checkpoints, config, plan, project, registry
+        from core import checkpoints, config, execute, plan, project, registry
         from core.contract import Budget
         from core.errors import AssayError
         from core.ledger import Ledger
@@ -85,21 +93,20 @@ def register(app: typer.Typer) -> None:
             return Answer(
                 spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}"
             )
-        return _execute(here_is, spec, inline=here)
+        return _execute(execute.Supervisor(here_is), spec, inline=here)
 
     @command(app)
     def resume(ref: Annotated[str, typer.Argument(help="A run or a study.")]) -> Answer:
         """Go on with an interrupted run or study, from the last checkpoint."""
         from core import execute, project
-        from core.ledger import Ledger
-
-        here_is = project.find()
-        ledger = Ledger(here_is)
         from core.cli.study import resume_study, study_named
 
+        here_is = project.find()
         if study_named(here_is, ref):
             return resume_study(here_is, ref)
-        return _execute(here_is, execute.resume(here_is, ledger.find(ref)))
+        supervisor = execute.Supervisor(here_is)  # a result that was left behind is adopted first
+        record = supervisor.ledger.find(ref)
+        return _execute(supervisor, execute.resume(here_is, record))
 
     @command(app)
     def stop(ref: Annotated[str, typer.Argument(help="A running run or study.")]) -> Answer:
@@ -175,12 +182,12 @@ def register(app: typer.Typer) -> None:
         return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
 
 
-def _execute(project: Any, spec: RunSpec, *, inline: bool = False) -> Answer:
+def _execute(supervisor: Supervisor, spec: RunSpec, *, inline: bool = False) -> Answer:
     """Run, judge the group, publish, and say how it went."""
-    from core import execute, judging, registry
+    from core import judging, registry
     from core.cli.progress import Progress
 
-    supervisor = execute.Supervisor(project)
+    project = supervisor.project
     show = Progress(f"{spec.task}/{spec.variant} seed {spec.seed}")
     record = supervisor.run(spec, watch=show, here=inline)
     show.end(record.status)

@@ -29,8 +29,8 @@ def mse(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def psnr_of(error: float) -> float:
-    """PSNR in dB of a mean squared error at data range 1, at most 60."""
-    return min(CAP_DB, -10 * math.log10(error)) if error > 0 else CAP_DB
+    """PSNR in dB of a mean squared error at data range 1, at most 60; NaN of NaN."""
+    return CAP_DB if error <= 10 ** (-CAP_DB / 10) else -10 * math.log10(error)
 
 
 def psnr(pred: Tensor, target: Tensor) -> Tensor:

@@ -8,8 +8,12 @@ import sys
 
 
 def everything(seed: int) -> None:
-    """Seed Python's and, where it is loaded, torch's global generators."""
+    """Seed Python's and, where they are loaded, NumPy's and torch's global generators."""
     random.seed(seed)
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        np.random.seed(seed % 2**32)  # noqa: TID251 - a plug-in may draw from it
     if "torch" in sys.modules:
         import torch
 

@@ -110,6 +110,8 @@ def _run(supervisor: Supervisor, folder: Folder, index: int, state: State) -> No
     else:
         spec = plan.spec(project, folder.plan, state.cell)
     identity = identify(project, spec)
+    if spec.attempt > 1 and identity.group != spec.group:  # its code or data changed: begin again
+        spec = plan.spec(project, folder.plan, state.cell)
     equal = None if state.run else _equal(supervisor, folder, identity.group, spec.seed)
     if equal:
         folder.note("reused", cell=index, run=equal)

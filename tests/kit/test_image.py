@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,9 @@ def test_changed_lpips_weights_are_refused(tmp_path: Path) -> None:
         image.lpips(tmp_path / "w.safetensors")
     with pytest.raises(AssayError, match="no LPIPS weights"):
         image.lpips(tmp_path / "none.safetensors")
+
+
+def test_a_nan_image_has_a_nan_psnr_not_the_cap() -> None:
+    assert math.isnan(image.psnr_of(math.nan))
+    assert image.psnr_of(math.inf) == -math.inf
+    assert image.psnr_of(0.0) == image.psnr_of(1e-9) == 60.0
