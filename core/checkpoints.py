@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import AssayError
-from core.ledger import Ledger
+from core.ledger import Ledger, folder
 from core.ledger.record import RunRecord
 from core.project import Project
 
@@ -19,10 +19,10 @@ def of(project: Project, ledger: Ledger, ref: str) -> tuple[RunRecord, Path]:
     """
     name, _, which = ref.rpartition(":") if ref.endswith((":best", ":last")) else (ref, "", "best")
     record = ledger.find(name)
-    folder = project.run_dir(record.run) / "checkpoints"
-    path = folder / f"{which}.ckpt"
+    kept = (folder(project, record.run) or project.run_dir(record.run)) / "checkpoints"
+    path = kept / f"{which}.ckpt"
     if which == "best" and not path.exists():
-        path = folder / "last.ckpt"
+        path = kept / "last.ckpt"
     if not path.exists():
         raise AssayError(
             f"run {record.run} has no {which} checkpoint here ({path})",
@@ -41,7 +41,7 @@ class Removal(NamedTuple):
 
 
 def surplus(project: Project, runs: list[RunRecord], keep: str) -> list[Removal]:
-    """The checkpoint files of ended runs that `keep` does not need.
+    """The checkpoint files of ended runs, in this work tree alone, that `keep` does not need.
 
     `best` keeps the judged file of each run; `best-of-study` that of the best run of each study and
     of every run without one; `none` keeps nothing. What can still be resumed is not touched.

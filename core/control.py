@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import NoReturn
 
 from core.errors import AssayError, Exit
-from core.ledger import Ledger
+from core.ledger import Ledger, folder
 from core.ledger.record import RunRecord
 from core.project import Project
 
@@ -14,18 +15,26 @@ POLL_S = 0.2
 
 
 def stop(project: Project, runs: list[RunRecord]) -> list[str]:
-    """Ask running runs to stop at their next step; the ids that were asked.
+    """Ask running runs to stop at their next step, in whichever work tree; the ids.
 
     Raises:
-        AssayError: none of them is running.
+        AssayError: none of them is running, or one runs outside this clone; nothing is asked then.
     """
     running = [r for r in runs if r.status == "running"]
     if not running:
         states = ", ".join(f"{r.run} is {r.status}" for r in runs[:3])
         raise AssayError(f"nothing to stop: {states}", "See `assay ls`", code="not_running")
-    for record in running:
-        (project.run_dir(record.run) / STOP).touch()
+    for place in [folder(project, r.run) or _elsewhere(r.run) for r in running]:
+        (place / STOP).touch()
     return [r.run for r in running]
+
+
+def _elsewhere(run: str) -> NoReturn:
+    raise AssayError(
+        f"run {run} does not run in this clone: no work tree has its folder",
+        "Stop it where it was started",
+        code="not_here",
+    )
 
 
 def wait(ledger: Ledger, runs: list[str], timeout: float | None = None) -> list[RunRecord]:

@@ -11,6 +11,7 @@ from core.contract import Budget
 from core.errors import AssayError, unknown
 from core.execute import Supervisor, Watch
 from core.identity import Identity, environment
+from core.ledger import folder
 from core.ledger.record import RunRecord
 from core.project import REGISTRY, Project
 from core.spec import Limits, RunSpec
@@ -108,7 +109,7 @@ def _run_json(project: Project, record: RunRecord) -> dict[str, Any]:
     Raises:
         AssayError: it started from a checkpoint that is not here.
     """
-    file = project.run_dir(record.run) / "run.json"
+    file = (folder(project, record.run) or project.run_dir(record.run)) / "run.json"
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     start = Path(found.get("start_from") or "nowhere")
     if record.start_from and not (

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from core import checkpoints, plan
 from core.errors import AssayError
 from core.execute import Supervisor
-from core.project import Project
+from core.ledger import Ledger
+from core.project import Project, find
 from tests import toy
 
 
@@ -52,6 +55,17 @@ def test_a_reference_names_the_file_or_says_where_to_get_it(supervisor: Supervis
     left(supervisor, "none")
     with pytest.raises(AssayError, match=rf"has no best checkpoint here .*assay repro {run}"):
         checkpoints.of(supervisor.project, supervisor.ledger, run)
+
+
+def test_a_checkpoint_is_found_from_another_worktree_and_not_cleaned_from_there(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    project = supervisor.project
+    toy.run_git(project.root, "worktree", "add", "-q", "--detach", str(tmp_path / "side"))
+    side = find(tmp_path / "side")
+    record, path = checkpoints.of(side, Ledger(side), "@last")
+    assert path == project.run_dir(record.run) / "checkpoints" / "best.ckpt"
+    assert checkpoints.surplus(side, [record], "none") == []
 
 
 def test_clean_lists_first_and_the_ledger_keeps_the_digests(supervisor: Supervisor) -> None:

@@ -17,7 +17,7 @@ from core.contract import Budget
 from core.errors import AssayError
 from core.execute import Supervisor
 from core.ledger.record import RunRecord
-from core.project import Project
+from core.project import Project, find
 from tests import toy
 
 
@@ -108,6 +108,18 @@ def test_an_evaluate_only_run_is_repeated_without_training(project: Project) -> 
     start = project.run_dir(trained.run) / "checkpoints" / "best.ckpt"
     first = run(project, seed=1, start_from=start)
     got = repro.repeat(Supervisor(project), first)
+    assert results(got) == SAME
+    assert not got.record.series
+
+
+def test_a_run_of_another_worktree_is_repeated_from_the_same_checkpoint(
+    project: Project, tmp_path: Path
+) -> None:
+    trained = run(project, set={"total_steps": 6})
+    start = project.run_dir(trained.run) / "checkpoints" / "best.ckpt"
+    first = run(project, seed=1, start_from=start)
+    toy.run_git(project.root, "worktree", "add", "-q", "--detach", str(tmp_path / "side"))
+    got = repro.repeat(Supervisor(find(tmp_path / "side")), first)
     assert results(got) == SAME
     assert not got.record.series
 
