@@ -6,6 +6,7 @@ people's text and progress go to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import inspect
@@ -59,7 +60,8 @@ def command(app: typer.Typer, name: str | None = None, **kwargs: Any) -> Callabl
 def answer(function: Callable[[], Answer], as_json: bool) -> int:
     """Call, print, give the exit code. An AssayError is one line; a bug keeps its traceback."""
     try:
-        got = function()
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            got = function()
     except AssayError as error:
         got = Answer(None, exit=error.exit_code, error=error)
     except OSError as error:

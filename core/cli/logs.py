@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from core.cli.answer import say
@@ -16,6 +17,12 @@ POLL_S = 0.2
 def whole(path: Path) -> str:
     """What the log holds; nothing before the run wrote a line."""
     return path.read_text(errors="replace") if path.exists() else ""
+
+
+def empty(series: Iterable[str]) -> str:
+    """What stands in place of a log without a line: where the numbers are."""
+    names = ", ".join(sorted(series))
+    return "the log is empty" + (f"; logged series: {names} (--series NAME)" if names else "")
 
 
 def follow(project: Project, run: str, path: Path) -> None:

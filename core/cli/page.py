@@ -39,7 +39,7 @@ def _facts(r: RunRecord) -> Iterator[str]:
     yield f"  {'time':10}{local(r.timing.started)}{_durations(r)}"
     yield f"  {'budget':10}{_budget(r)}"
     if r.git and r.git.commit:
-        head, branch = (r.git.head or "no commit yet")[:12], r.git.branch or "no branch"
+        head, branch = (r.git.head or "")[:12] or "no commit yet", r.git.branch or "no branch"
         dirty = " and changes that were not committed" if r.git.dirty else ""
         yield f"  {'code':10}{head} on {branch}{dirty}; exact tree {r.git.commit[:12]}"
         yield from (f"  {'':10}left out: {e.path} ({e.reason})" for e in r.git.excluded)

@@ -100,7 +100,8 @@ def log(
         logs.follow(here, run, found / "log.txt")
         return Answer({"run": run, "file": str(found / "log.txt")})
     text = logs.whole(found / "log.txt")
-    return Answer({"run": run, "file": str(found / "log.txt"), "text": text}, text.rstrip("\n"))
+    data = {"run": run, "file": str(found / "log.txt"), "text": text}
+    return Answer(data, text.rstrip("\n") or logs.empty(events.series(found / events.NAME)))
 
 
 def note(

@@ -136,6 +136,12 @@ def test_show_tells_how_a_run_went_and_how_to_go_on(
         assert words in text
 
 
+def test_show_says_in_full_that_there_is_no_commit_yet(assay: Any, ledger: Ledger) -> None:
+    code = {"commit": "c" * 40, "code_tree": "t", "tree": "t", "dirty": False}
+    run = record(ledger, git=code | {"head": None, "branch": "main"})
+    assert "no commit yet on main; exact tree cccccccccccc\n" in assay("show", run).stdout
+
+
 def test_show_has_numbers_with_units_and_the_verdict(assay: Any, ledger: Ledger) -> None:
     run = clock.ulid()
     ledger.append("started", run, started())
@@ -175,6 +181,9 @@ def test_log_prints_the_text_or_a_series(assay: Any, ledger: Ledger, home: Proje
     assert assay("log", run).stdout == "hello\nworld\n"
     assert data(assay("log", run, "--series", "loss", "--json")) == [[0, 0.5], [1, None], [2, 0.25]]
     assert "Did you mean 'loss'" in assay("log", run, "--series", "los").stderr
+    (home.run_dir(run) / "log.txt").write_text("")
+    said = "the log is empty; logged series: loss (--series NAME)\n"
+    assert assay("log", run).stdout == said
 
 
 def test_log_follows_until_the_run_ends(assay: Any, ledger: Ledger, home: Project) -> None:
@@ -194,6 +203,17 @@ def test_log_follows_until_the_run_ends(assay: Any, ledger: Ledger, home: Projec
     later.start()
     assert assay("log", run, "-f").stdout == "first\nsecond\nunfinished\n"
     later.join()
+
+
+def test_a_followed_log_leaves_stdout_to_the_json(
+    assay: Any, ledger: Ledger, home: Project
+) -> None:
+    run = record(ledger)
+    home.run_dir(run).mkdir(parents=True)
+    (home.run_dir(run) / "log.txt").write_text("hello\n")
+    followed = assay("log", run, "-f", "--json")
+    assert data(followed)["run"] == run
+    assert followed.stderr == "hello\n"
 
 
 def test_notes_tags_voids_and_decisions_are_recorded(assay: Any, ledger: Ledger) -> None:
