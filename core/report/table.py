@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-WIDTH = 100  # columns of text
+WIDTH = 110  # columns of text
 GAP = "  "
 
 
@@ -98,10 +98,18 @@ SIGNS = {
     "^": r"\textasciicircum{}",
     **{c: f"\\{c}" for c in "&%$#_{}"},
     "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "<": "$<$",
+    ">": "$>$",
+    "·": r"$\cdot$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "×": r"$\times$",
+    "−": "$-$",
     "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
 }
 
 

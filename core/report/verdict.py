@@ -15,7 +15,7 @@ def tables(verdict: Verdict, title: str) -> list[Table]:
     """What was judged, clause by clause, and under a heading of its own what could not be."""
     judged = Table(
         f"{title}: {verdict.verdict}",
-        ("clause", "reference (n)", "candidate (n)", "effect [95 % bounds]", "needed", "result"),
+        ("clause", "result", "ref. (n)", "cand. (n)", "effect [95 % bounds]", "needed"),
         tuple(_rows(verdict)),
         tuple(_notes(verdict)),
     )
@@ -28,7 +28,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for name, members in acceptance.groups(verdict.clauses).items():
         nested = members[0].any_of is not None
         if nested:
-            yield f"{name} (one of)", "", "", "", "", acceptance.outcome(members)
+            yield f"{name} (one of)", acceptance.outcome(members), "", "", "", ""
         for clause in members:
             if not _blank(clause):
                 yield f"{'· ' * nested}{clause.name}", *_cells(clause)
@@ -43,7 +43,7 @@ def _notes(verdict: Verdict) -> Iterator[str]:
 
 def _cells(clause: ClauseResult) -> tuple[str, ...]:
     sides = (acceptance.side(clause.reference), acceptance.side(clause.candidate))
-    return *sides, acceptance.effect(clause), acceptance.needed(clause), clause.result
+    return clause.result, *sides, acceptance.effect(clause), acceptance.needed(clause)
 
 
 def _blank(clause: ClauseResult) -> bool:
