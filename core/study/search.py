@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from core import execute, ledger, locks, outcome
 from core.errors import AssayError
 from core.execute import Decide, Supervisor
+from core.identity import identify
 from core.ledger.record import RunRecord
 from core.spec import RunSpec
 from core.study import constraints, plan, sampling, storage
@@ -164,7 +165,8 @@ class Search:
     def _spec(self, trial: optuna.Trial, before: RunRecord | None) -> RunSpec:
         if before is not None:
             spec = execute.resume(self._project, before)
-            return spec.model_copy(update={"trial": trial.number})
+            if identify(self._project, spec).group == spec.group:
+                return spec.model_copy(update={"trial": trial.number})
         cell = plan.trial_cell(self._folder.plan, trial.number, trial.params)
         return plan.spec(self._project, self._folder.plan, cell, trial=trial.number)
 
