@@ -89,7 +89,8 @@ def list_() -> Answer:
     from core.cli.answer import local
     from core.study import folder
 
-    rows = [(f.plan, "running" if f.led() else "") for f in folder.every(project.find())]
+    here = project.find()
+    rows = [(f.plan, "running" if f.led() else "") for f in folder.every(here)]
     lines = [
         f"{plan.id:32}  {local(plan.created)}  {plan.study.task:12}  {plan.study.kind:8}  {state}"
         for plan, state in rows
@@ -98,6 +99,8 @@ def list_() -> Answer:
         {"id": p.id, "created": p.created, "task": p.study.task, "kind": p.study.kind, "state": s}
         for p, s in rows
     ]
+    if odd := folder.unreadable(here):
+        lines.append(f"not shown, for their plan.json cannot be read: {', '.join(odd)}")
     return Answer(data, "\n".join(line.rstrip() for line in lines) or "no study was run here")
 
 

@@ -30,6 +30,14 @@ class Folder:
         return Plan.model_validate_json((self.path / "plan.json").read_text())
 
     @property
+    def unreadable(self) -> bool:
+        """Whether the plan is damaged, or written by another version."""
+        try:
+            return not self.plan
+        except (OSError, ValueError):  # pydantic's errors and bad UTF-8 are ValueErrors
+            return True
+
+    @property
     def confirming(self) -> list[Cell]:
         """The runs that confirm a search's winners; empty until the search is over."""
         file = self.path / "confirm.json"
@@ -109,9 +117,14 @@ def create(project: Project, plan: Plan) -> Folder:
 
 
 def every(project: Project) -> list[Folder]:
-    """The studies of this clone, newest first."""
-    found = [Folder(p.parent) for p in _all(project).glob("*/plan.json")]
+    """The studies of this clone whose plan can be read, newest first."""
+    found = [f for f in _folders(project) if not f.unreadable]
     return sorted(found, key=lambda f: f.plan.created, reverse=True)
+
+
+def unreadable(project: Project) -> list[str]:
+    """The names of the folders whose plan is damaged, or written by another version."""
+    return sorted(f.path.name for f in _folders(project) if f.unreadable)
 
 
 def find(project: Project, ref: str) -> Folder:
@@ -135,9 +148,12 @@ def find(project: Project, ref: str) -> Folder:
 
 def named(project: Project, ref: str) -> bool:
     """Whether `ref` means a study (and not a run)."""
-    return bool(ref) and any(
-        ref == f.plan.name or f.plan.id.startswith(ref) for f in every(project)
-    )
+    ids = [f.path.name for f in _folders(project)]  # <name>-<6 letters>
+    return bool(ref) and any(ref == i.rpartition("-")[0] or i.startswith(ref) for i in ids)
+
+
+def _folders(project: Project) -> list[Folder]:
+    return [Folder(p.parent) for p in _all(project).glob("*/plan.json")]
 
 
 def _all(project: Project) -> Path:

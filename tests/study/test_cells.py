@@ -186,3 +186,19 @@ def test_runs_of_two_codes_are_not_judged_as_one(
     assert not any(a.verdict for a in arms)
     shown = " ".join(study_view.tables(project, made).split())
     assert "run the study again with --fresh" in shown
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"id": "other-ABCDEF", "of": "tomorrow"}'])
+def test_a_plan_that_cannot_be_read_is_left_out_and_named(
+    project: Project, write: Write, content: bytes
+) -> None:
+    made = running.here(project, write(QUICK + "kind: seeds"))
+    odd = made.path.parent / "other-ABCDEF" / "plan.json"
+    odd.parent.mkdir()
+    odd.write_bytes(content)
+    assert folder.every(project) == [made]
+    assert folder.find(project, "s") == made
+    assert not folder.named(project, running.records(project)[0].run)
+    shown = toy.assay(project.root, "study", "list").stdout.splitlines()
+    assert shown[0].startswith(made.plan.id)
+    assert shown[1:] == ["not shown, for their plan.json cannot be read: other-ABCDEF"]
