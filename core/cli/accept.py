@@ -48,64 +48,36 @@ def register(app: typer.Typer) -> None:
             typer.Option("--selftest", help="Judge the criteria: what must not pass, REF too."),
         ] = False,
     ) -> Answer:
-        """Judge a task's newest group of runs: exit 0 pass, 4 fail, 3 inconclusive."""
-        from core import judging, project, registry
+        """Judge a task's newest group of runs: exit 0 pass, 4 fail, 3 inconclusive.
+
+        A study is judged by its own criteria and reference. The verdict is recorded.
+        """
+        from core import project, registry
+        from core.cli import judged
         from core.ledger import Ledger, baselines
         from core.report import table, verdict
+        from core.study import folder
 
         here = project.find()
         declared = registry.load(here).find(task)
-        name = against or baselines.DEFAULT
+        yardstick = against or baselines.DEFAULT
         if against or selftest:
-            baselines.get(here, task, name)
+            baselines.get(here, task, yardstick)
         ledger = Ledger(here)
         if selftest:
-            return _selftest(here, ledger, declared, ref, name)
-        group = _group(here, ledger, declared, ref, variant, name)
-        judged = judging.judge_group(here, ledger, declared, group, against=against)
+            return _selftest(here, ledger, declared, ref, yardstick)
+        if ref and folder.named(here, ref):
+            found, name, what = judged.of_study(here, ledger, declared, ref, variant, against)
+        else:
+            found, name, what = judged.of_group(here, ledger, declared, ref, variant, against)
         ledger.publish()
-        title = f"{task} {ledger.group(group)[0].variant}"
+        title = f"{task} {name}"
         if junit:
             junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(verdict.junit(judged, title) + "\n", encoding="utf-8")
+            junit.write_text(verdict.junit(found, title) + "\n", encoding="utf-8")
         form = table.markdown if markdown else table.text
-        return _answer(judged, title, form(verdict.tables(judged, title)))
-
-
-def _group(
-    here: Project,
-    ledger: Ledger,
-    task: Task[Any],
-    ref: str | None,
-    variant: str | None,
-    against: str,
-) -> str:
-    """The digest of the group to judge."""
-    from core import judging
-    from core.study import folder
-
-    where = ["true"]
-    if ref and folder.named(here, ref):
-        where.append(f"study = '{folder.find(here, ref).plan.id}'")
-    elif ref:
-        return _named(ledger, task, ref)[0].group
-    if variant:
-        where.append(f"variant = '{task.variant(variant).name}'")
-    avoid = judging.yardsticks(here, ledger, task.name).get(against, [])
-    return judging.newest_group(ledger, task.name, avoid, " and ".join(where))
-
-
-def _named(ledger: Ledger, task: Task[Any], ref: str) -> list[RunRecord]:
-    """The group that a digest or one of its runs names."""
-    from core.errors import AssayError
-
-    runs = ledger.group(ref) if ref.isalnum() else []
-    runs = runs or ledger.group(ledger.find(ref).group)
-    if runs[0].task != task.name:
-        raise AssayError(
-            f"{ref} is a run of {runs[0].task}, not of {task.name}", f"See `assay ls {task.name}`"
-        )
-    return runs
+        head = f"judged: {name}, {what}\nrecorded as a verdict\n\n"
+        return _answer(found, title, head + form(verdict.tables(found, title)))
 
 
 def _answer(judged: Verdict, title: str, text: str) -> Answer:
@@ -132,13 +104,14 @@ def _selftest(
 ) -> Answer:
     """Whether the task's criteria refuse what they must."""
     from core import acceptance, judging
+    from core.cli import judged
     from core.errors import AssayError, Exit
 
     found = acceptance.selftest(
         task.metrics,
         task.criteria,
         judging.yardsticks(here, ledger, task.name),
-        _named(ledger, task, ref) if ref else (),
+        judged.named(ledger, task, ref) if ref else (),
         against=against,
         paired=task.paired_seeds,
     )
@@ -170,6 +143,7 @@ def set_(
     from dataclasses import asdict
 
     from core import project, registry
+    from core.cli.answer import local
     from core.errors import AssayError
     from core.ledger import Ledger, baselines
 
@@ -182,8 +156,10 @@ def set_(
             f"{', '.join(runs)} are of several groups", "A yardstick's runs differ by seed alone"
         )
     ids = sorted(chosen, key=lambda run: (chosen[run].seed, run))
+    old = baselines.load(here).get(task, {}).get(name)
     new = baselines.put(here, task, ids, by=by, name=name, note=note)
-    return Answer(asdict(new), _line(task, name, new))
+    replaced = f"\nreplaces {' '.join(old.runs)}, set {local(old.set)}" if old else ""
+    return Answer(asdict(new), _line(task, name, new) + replaced)
 
 
 @command(baseline)
@@ -218,9 +194,10 @@ def remove(task: str, name: Name = "baseline") -> Answer:
 def _countable(ledger: Ledger, task: Task[Any], ref: str, only: bool) -> list[RunRecord]:
     """The finished runs that a reference stands for."""
     from core import acceptance
+    from core.cli import judged
     from core.errors import AssayError
 
-    runs = _named(ledger, task, ref)
+    runs = judged.named(ledger, task, ref)
     counting = acceptance.usable([ledger.find(ref)] if only else runs)
     if not counting:
         raise AssayError(f"{ref} has no finished run that counts", "See `assay show`")

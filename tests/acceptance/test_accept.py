@@ -19,7 +19,9 @@ from core.ledger import Ledger, baselines
 from core.ledger.fold import ENDED, MERGED, STARTED
 from core.ledger.record import RunRecord
 from core.project import Project
+from core.study import verdicts
 from tests.acceptance.records import run
+from tests.study import running
 from tests.toy.toytask import task as toy
 
 GOOD, BASE = [0.10, 0.12, 0.11], [0.20, 0.21, 0.22]
@@ -210,6 +212,55 @@ def test_markdown_is_a_table_of_a_row_a_clause(ledger: Ledger, base: list[RunRec
     assert rows[2:6] == ["better (one of)", "· error", "· score", "stable"]
 
 
+def test_accept_says_what_was_judged_and_that_it_is_recorded(
+    ledger: Ledger, base: list[RunRecord]
+) -> None:
+    runs = recorded(ledger, GOOD, "c" * 16, variant="quick")
+    first, second, *_ = assay("accept", "toy")[1].splitlines()
+    assert first.startswith("judged: quick, 3 seeds, runs ")
+    assert all(r.run[-6:] in first for r in runs)
+    assert second == "recorded as a verdict"
+
+
+# ---- accept of a study ----
+
+STUDY = """task: toy
+kind: ablation
+config: {total_steps: 2}
+variants: [baseline, quick]
+reference: baseline
+seeds: [0, 1, 2]
+criteria:
+  - {name: mine, metric: error, gain: -100.0}
+"""
+
+
+def test_a_study_is_judged_by_its_own_criteria_and_reference(
+    project: Project, base: list[RunRecord]
+) -> None:
+    (project.root / "studies").mkdir(exist_ok=True)
+    (project.root / "studies" / "s.yaml").write_text(STUDY)
+    made = running.here(project, "s")
+    ledger = Ledger(project)
+    arms = {a.label: a for a in verdicts.of(project, ledger, made).arms}
+    got = data("accept", "toy", "s")
+    assert [c["name"] for c in got["clauses"]] == ["mine"]
+    assert got["candidate"] == [r.run for r in arms["quick"].runs]
+    assert got["reference"] == sorted(r.run for r in arms["baseline"].runs)
+    reported = arms["quick"].verdict
+    assert reported
+    assert got["verdict"] == reported.verdict == "pass"
+    assert data("accept", "toy", "s")["id"] == got["id"]  # said once
+    assert assay("accept", "toy", "s", "-v", "quick")[1].startswith(
+        "judged: quick, 3 seeds, commit"
+    )
+    code, text = assay("accept", "toy", "s", "-v", "baseline")
+    assert (code, "besides its reference" in text) == (Exit.INPUT, True)
+    aimed = data("accept", "toy", "s", "--against", "baseline")
+    assert [c["name"] for c in aimed["clauses"]] == ["mine"]
+    assert "no comparison with baseline: " in aimed["clauses"][0]["reason"]  # other conditions
+
+
 # ---- judging ----
 
 
@@ -282,6 +333,15 @@ def test_a_run_is_set_with_its_whole_group(project: Project, ledger: Ledger) -> 
     assert code == Exit.OK
     got = baselines.get(project, "toy")
     assert (got.runs, got.note, got.by) == (tuple(r.run for r in runs), "three seeds", "human")
+
+
+def test_setting_a_yardstick_anew_says_what_it_replaces(
+    ledger: Ledger, base: list[RunRecord]
+) -> None:
+    new = recorded(ledger, GOOD, "c" * 16)
+    text = assay("baseline", "set", "toy", new[0].run)[1]
+    assert f"replaces {' '.join(r.run for r in base)}, set 20" in text
+    assert "replaces" not in assay("baseline", "set", "toy", new[0].run, "--name", "old")[1]
 
 
 def test_only_the_given_runs_are_set_when_asked(project: Project, ledger: Ledger) -> None:
