@@ -38,14 +38,22 @@ def ls(
     limit: Annotated[int, typer.Option(help="At most so many runs.")] = 30,
     task: Annotated[str | None, typer.Option(help="This task's runs only.")] = None,
 ) -> Answer:
-    """List runs, newest first. Blank is unknown."""
-    from core import project
+    """List runs, newest first. Blank is unknown.
+
+    gain is the improvement of value over the mean of the task's baseline, n is how many seeds of
+    the run's group finished, and * marks a commit with changes that were not committed.
+    """
+    from core import project, registry
     from core.cli import listing
     from core.ledger import Ledger, query
 
     both = [f"({where})"] if where else []
     both += [f"task = {query.quote(task)}"] if task else []
-    rows = Ledger(project.find()).board(" and ".join(both) or None, sort, limit)
+    here = project.find()
+    ledger = Ledger(here)
+    if task and not ledger.board(f"task = {query.quote(task)}", limit=1):
+        registry.load(here).line(task)  # a task without runs is no mistake, an unknown one is
+    rows = ledger.board(" and ".join(both) or None, sort, limit)
     return Answer(rows, listing.table(rows))
 
 

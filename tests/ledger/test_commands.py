@@ -50,8 +50,8 @@ def test_ls_shows_headline_gain_and_seeds(assay: Any, ledger: Ledger, home: Proj
     record(ledger, "crashed", group="x")
     ledger.append("verdict", new, verdict([new]))
     crashed, better, *_ = assay("ls").stdout.splitlines()[1:]
-    assert " ".join(better.split()[2:]) == "s lightmap/encoder finished ✓ pass ssim 0.95 +0.1 1"
-    assert " ".join(crashed.split()[2:]) == "s lightmap/baseline crashed ssim"
+    assert " ".join(better.split()[2:]) == "s lightmap/encoder 0 finished ✓ pass ssim 0.95 +0.1 1"
+    assert " ".join(crashed.split()[2:]) == "s lightmap/baseline 0 crashed ssim"
     assert data(assay("ls", "--json"))[2]["seeds"] == 2
 
 
@@ -72,14 +72,18 @@ def test_no_gain_is_claimed_over_what_cannot_be_compared(ledger: Ledger, home: P
     assert ledger.board()[0]["gain"] is None
 
 
-def test_ls_sorts_by_a_metric_and_shows_it(assay: Any, ledger: Ledger) -> None:
+def test_ls_sorts_by_a_metric_and_shows_it(assay: Any, ledger: Ledger, home: Project) -> None:
     for psnr in (30.0, 31.0):
         run = clock.ulid()
         ledger.append("started", run, started())
         ledger.append("ended", run, ended(psnr=psnr, ssim=0.5))
     rows = assay("ls", "--sort", "psnr", "-w", "psnr > 1", "--task", "lightmap").stdout.splitlines()
-    assert [" ".join(row.split()[5:]) for row in rows[1:]] == ["psnr 31 dB 1", "psnr 30 dB 1"]
+    assert [" ".join(row.split()[6:]) for row in rows[1:]] == ["psnr 31 dB 1", "psnr 30 dB 1"]
+    (home.root / "registry.yaml").write_text("tasks:\n  other: other:task\n")
     assert assay("ls", "--task", "other").stdout == "no runs here; `assay run <task>` starts one\n"
+    nope = assay("ls", "--task", "othre")
+    assert nope.exit_code == 2
+    assert "no task 'othre' in registry.yaml. Did you mean 'other'?" in nope.stderr
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -92,6 +96,17 @@ def test_ls_fits_the_terminal(
     rows = assay("ls").stdout.splitlines()
     assert max(map(len, rows)) <= width
     assert rows[1].startswith(ledger.board()[0]["short"])
+
+
+def test_ls_shortens_names_before_it_drops_the_numbers(
+    assay: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ledger, ssim=0.8125, variant="a_long_variant_of_the_thing_l1", seed=3)
+    monkeypatch.setenv("COLUMNS", "80")
+    header, line = assay("ls").stdout.splitlines()
+    assert "lightmap/a_…the_thing_l1  " in line
+    assert "0.8125" in line
+    assert {"seed", "status", "verdict", "metric", "value"} <= set(header.split())
 
 
 def test_ls_loads_nothing_heavy(ledger: Ledger, home: Project) -> None:
