@@ -104,6 +104,8 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
             raise AssayError(
                 f"-o {item} is not key=value", "Write e.g. -o hidden=32", code="bad_option"
             )
+        if key.strip() in out:
+            raise AssayError(f"-o {key.strip()} is given twice", "Keep one", code="bad_option")
         out[key.strip()] = strict_yaml.parse(text, f"-o {key}")
     return out
 

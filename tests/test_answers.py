@@ -11,6 +11,7 @@ import pytest
 
 from core.cli import app
 from core.cli.answer import Answer, answer
+from core.project import Project
 
 
 def call(*words: str) -> int | str | None:
@@ -57,6 +58,18 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: " in capsys.readouterr().out
     assert call("--version") == 0
     assert capsys.readouterr().out.startswith("assay ")
+
+
+def test_config_takes_the_name_of_a_study(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    (project.root / "studies").mkdir(exist_ok=True)
+    (project.root / "studies" / "s.yaml").write_text("task: toy\nkind: seeds\nconfig: {lr: 0.25}\n")
+    assert call("config", "toy", "-s", "s", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"]["config"]["lr"] == 0.25
+    assert call("config", "toy", "-s", "t") == 2
+    assert "no study 't' in studies/. Known: s" in capsys.readouterr().err
 
 
 def fail(number: int) -> Any:

@@ -88,6 +88,8 @@ def test_override_items_are_yaml() -> None:
     assert got == {"lr": 1e-4, "name": "on", "sizes": [3, 4], "flag": True}
     with pytest.raises(AssayError, match="is not key=value"):
         config.parse_overrides(["lr"])
+    with pytest.raises(AssayError, match="-o lr is given twice"):
+        config.parse_overrides(["lr=1", "lr=2"])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,79 +11,87 @@ from core.cli.answer import Answer, command
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
+    command(app)(tasks)
+    command(app, "config")(config_)
+    command(app)(new)
+    command(app)(doctor)
 
-    @command(app)
-    def tasks(
-        name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
-    ) -> Answer:
-        """List the tasks, or show one task's data sheet."""
-        from core import datasheet, project, registry
 
-        found = registry.load(project.find())
-        if name:
-            sheet = datasheet.sheet(found.find(name))
-            return Answer(sheet, _sheet(sheet))
-        board = datasheet.board(found)
-        return Answer(board, _board(board))
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+) -> Answer:
+    """List the tasks, or show one task's data sheet."""
+    from core import datasheet, project, registry
 
-    @command(app, "config")
-    def config_(
-        task: str,
-        variant: Annotated[
-            str | None, typer.Option("--variant", "-v", help="A declared variant.")
-        ] = None,
-        study: Annotated[
-            Path | None, typer.Option("--study", "-s", help="Study file to apply.")
-        ] = None,
-        set_: Annotated[
-            list[str] | None, typer.Option("-o", "--set", help="key=value; repeat.")
-        ] = None,
-    ) -> Answer:
-        """Print the resolved config and where each value came from."""
-        from core import config, plan, project, strict_yaml
+    found = registry.load(project.find())
+    if name:
+        sheet = datasheet.sheet(found.find(name))
+        return Answer(sheet, _sheet(sheet))
+    board = datasheet.board(found)
+    return Answer(board, _board(board))
 
-        layers = []
-        if study:
-            layers = [config.Layer(str(study), strict_yaml.read(study).get("config") or {})]
-        spec = plan.prepare(
-            project.find(),
-            task,
-            variant=variant,
-            layers=layers,
-            overrides=config.parse_overrides(set_ or []),
-        )
-        flat = dict(config.flatten(spec.config, spec.origins))
-        rows = [f"{key:28} {flat[key]!s:20} {origin}" for key, origin in spec.origins.items()]
-        return Answer({"config": spec.config, "origins": spec.origins}, "\n".join(rows))
 
-    @command(app)
-    def new(
-        name: Annotated[str, typer.Argument(help="Name of the new task: letters, digits, _.")],
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files only.")] = False,
-    ) -> Answer:
-        """Make a small working task: a folder under tasks/ and a line in registry.yaml."""
-        from core import project, scaffold
+def config_(
+    task: str,
+    variant: Annotated[
+        str | None, typer.Option("--variant", "-v", help="A declared variant.")
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", "-s", help="A study file to apply, or the name of one."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("-o", "--set", help="key=value; repeat.")
+    ] = None,
+) -> Answer:
+    """Print the resolved config and where each value came from."""
+    from core import config, plan, project, strict_yaml
+    from core.study import file
 
-        files = scaffold.new(project.find(), name, dry_run=dry_run)
-        verb = "would write" if dry_run else "wrote"
-        return Answer(
-            files, "\n".join([*(f"{verb} {f}" for f in files), f"next: assay run {name} --tiny"])
-        )
+    here = project.find()
+    layers = []
+    if study:
+        path = file.find(here, study)
+        layers = [config.Layer(str(path), strict_yaml.read(path).get("config") or {})]
+    spec = plan.prepare(
+        here,
+        task,
+        variant=variant,
+        layers=layers,
+        overrides=config.parse_overrides(set_ or []),
+    )
+    flat = dict(config.flatten(spec.config, spec.origins))
+    rows = [f"{key:28} {flat[key]!s:20} {origin}" for key, origin in spec.origins.items()]
+    return Answer({"config": spec.config, "origins": spec.origins}, "\n".join(rows))
 
-    @command(app)
-    def doctor(device: Annotated[str, typer.Option(help="Must be here.")] = "cpu") -> Answer:
-        """Check this machine and checkout: versions, devices, git, ledger, disk. Exit 2 if bad."""
-        from core import doctor as checks
-        from core import project
-        from core.errors import AssayError, Exit
 
-        found = checks.examine(project.find(), device)
-        text = _columns([[c.state.upper(), c.name, c.found] for c in found])
-        steps = "".join(f"\n{c.name}: {c.next_step}" for c in found if c.next_step)
-        bad = [c.name for c in found if c.state == "bad"]
-        error = AssayError(f"bad: {', '.join(bad)}", code="unfit") if bad else None
-        data = [c._asdict() for c in found]
-        return Answer(data, f"{text}\n{steps}".rstrip(), Exit.INPUT if bad else Exit.OK, error)
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new task: letters, digits, _.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files only.")] = False,
+) -> Answer:
+    """Make a small working task: a folder under tasks/ and a line in registry.yaml."""
+    from core import project, scaffold
+
+    files = scaffold.new(project.find(), name, dry_run=dry_run)
+    verb = "would write" if dry_run else "wrote"
+    return Answer(
+        files, "\n".join([*(f"{verb} {f}" for f in files), f"next: assay run {name} --tiny"])
+    )
+
+
+def doctor(device: Annotated[str, typer.Option(help="Must be here.")] = "cpu") -> Answer:
+    """Check this machine and checkout: versions, devices, git, ledger, disk. Exit 2 if bad."""
+    from core import doctor as checks
+    from core import project
+    from core.errors import AssayError, Exit
+
+    found = checks.examine(project.find(), device)
+    text = _columns([[c.state.upper(), c.name, c.found] for c in found])
+    steps = "".join(f"\n{c.name}: {c.next_step}" for c in found if c.next_step)
+    bad = [c.name for c in found if c.state == "bad"]
+    error = AssayError(f"bad: {', '.join(bad)}", code="unfit") if bad else None
+    data = [c._asdict() for c in found]
+    return Answer(data, f"{text}\n{steps}".rstrip(), Exit.INPUT if bad else Exit.OK, error)
 
 
 def _columns(rows: list[list[str]], indent: str = "") -> str:
