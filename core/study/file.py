@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
@@ -116,13 +116,24 @@ def read(path: Path) -> StudyFile:
     return study
 
 
+def _known(field: str) -> set[str]:
+    """Keys of the models that a field holds, alone, in a map, in a list or as alternatives."""
+    kinds: list[Any] = [StudyFile.model_fields[field].annotation]
+    for kind in kinds:  # grows while it is read
+        kinds += get_args(kind)
+    models = (k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+    return {name for model in models for name in model.model_fields}
+
+
 def _said(error: ValidationError, where: str) -> AssayError:
     """The first mistake in one line, with the closest known key where a key is wrong."""
+    for each in error.errors():
+        *path, key = map(str, each["loc"])
+        known = _known(path[0]) if path else set(StudyFile.model_fields)
+        if each["type"] == "extra_forbidden" and key not in known:
+            return unknown("study key", key, known, where=", ".join([where, *path[:1]]))
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden" and len(path) == 1:
-        return unknown("study key", path[0], StudyFile.model_fields, where=where)
-    key = ".".join(path)
+    key = ".".join(map(str, first["loc"]))
     given = "" if first["type"] == "missing" else f" = {first['input']!r}"
     return AssayError(
         f"{where}: {key}{given}: {first['msg']}", "See docs/studies.md", code="bad_study"

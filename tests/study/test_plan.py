@@ -115,6 +115,9 @@ def test_cores_are_shared_by_the_workers(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("kind: seeds\nbudget: {minutes: 10}", "no study key 'minutes' in .*, budget. Known: epo"),
+        ("kind: seeds\nbudget: {step: 10}", "no study key 'step' .*Did you mean 'steps'"),
+        ("kind: seeds\ncriteria: [{name: a, metrc: b}]", "'metrc' .*Did you mean 'metric'"),
         ("kind: ablation\nvariant: [quick]", "no study key 'variant'.*Did you mean 'variants'"),
         ("kind: ablation\nvariants: [quik]", "no variant 'quik'.*Did you mean 'quick'"),
         ("kind: ablation\nvariants: {a: {set: {lrr: 1}}}", "no config key 'lrr'.*'lr'"),
