@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import sys
 
-from core import project
+from core import acceptance, project, registry
 from core.cli import records, study, study_view
 from core.cli.answer import say
 from core.errors import AssayError, Exit
 from core.ledger import Ledger, baselines
+from core.ledger.record import RunRecord
 from core.project import Project
-from core.study import folder
+from core.study import cells, folder
 from core.study.folder import Folder
 
 STUDY = "lightmap_demo"
+ASSAY = ".venv/bin/assay"  # where ./run sets it up
 
 
 def main() -> int:
@@ -56,24 +58,41 @@ def _yardstick(here: Project, made: Folder) -> str:
 
 
 def _pictures(here: Project, made: Folder) -> str:
-    """Draw the study; the pictures of it and those that its first run left."""
+    """Draw the study; the pictures of it and those that a run of its best variant left."""
     drawn = study_view.draw(here, made, here.runs / "plots")
-    first = Ledger(here).rows(["run"], where=f"study = '{made.plan.id}'", sort="run asc")[0]["run"]
-    images = sorted((here.run_dir(first) / "images").glob("*.png"))
-    shown = [path.relative_to(here.root) for path in (*drawn, *images)]
-    return "\n".join(["\nPictures, with the data beside the first:", *(f"  {p}" for p in shown)])
+    chosen, why = _best(here, made)
+    images = sorted((here.run_dir(chosen.run) / "images").glob("*.png"))
+    plots, shown = ([f"  {p.relative_to(here.root)}" for p in side] for side in (drawn, images))
+    head = f"Pictures of {chosen.variant}, seed {chosen.seed} ({why}):"
+    return "\n".join(["\nPlots, with their data beside them:", *plots, head, *shown])
+
+
+def _best(here: Project, made: Folder) -> tuple[RunRecord, str]:
+    """The first run of the variant with the best mean of the task's primary metric, and why it."""
+    task = registry.load(here).find(made.plan.study.task)
+    metric = task.metric(task.primary)
+    sign = 1 if metric.direction == "max" else -1
+    arms = [acceptance.usable(runs) for runs in cells.records(Ledger(here), made).values()]
+    means = [
+        (sum(r.metrics[metric.name].value for r in runs) / len(runs), runs[0])
+        for runs in arms
+        if runs
+    ]
+    mean, first = max(means, key=lambda one: sign * one[0])
+    return first, f"best mean {metric.name}, {mean:.4g}"
 
 
 def _next(made: Folder) -> str:
-    """What one would type now."""
+    """What one would type now, in a shell that has not activated the environment."""
     lines = (
-        ("assay show @last", "one run: numbers, verdict, code, files"),
-        (f"assay accept lightmap {made.plan.id} -v encoder", "judge one variant; exit 0, 3 or 4"),
-        (f"assay report {made.plan.id} --format latex", "the tables for a paper"),
-        ("assay study run lightmap_ablation", "the same at full length"),
-        ("assay tasks lightmap", "what can be set and varied"),
+        ("show @last", "one run: numbers, verdict, code, files"),
+        (f"accept lightmap {made.plan.id} -v encoder", "judge one variant; exit 0, 3 or 4"),
+        (f"report {made.plan.id} --format latex", "the tables for a paper"),
+        ("study run lightmap_ablation", "six variants at 160x90, three seeds each"),
+        ("tasks lightmap", "what can be set and varied"),
     )
-    return "\n".join(["\nNext:", *(f"  {command:58} {what}" for command, what in lines)])
+    said = (f"  {f'{ASSAY} {words}':66} {what}" for words, what in lines)
+    return "\n".join(["\nNext:", *said])
 
 
 if __name__ == "__main__":

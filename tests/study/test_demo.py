@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core import project
+from core import demo, project
 from core.ledger import Ledger, baselines
 from tests import toy
 
@@ -33,3 +33,8 @@ def test_the_demo_judges_and_records_in_a_fresh_clone(tmp_path: Path) -> None:
     assert pictures
     assert all(p.is_file() for p in pictures)
     assert any("not measured" in line for line in shown)
+    best = max(
+        verdicts, key=lambda name: sum(r.metrics["ssim"].value for r in runs if r.variant == name)
+    )
+    assert any(line.startswith(f"Pictures of {best}, seed 0 (") for line in shown)
+    assert [line.split()[0] for line in shown[shown.index("Next:") + 1 :]] == 5 * [demo.ASSAY]
