@@ -21,7 +21,7 @@ def of_group(
     variant: str | None,
     against: str | None,
 ) -> tuple[Verdict, str, str]:
-    """The verdict on a group by the task's criteria, and what was judged."""
+    """The verdict on a group by the task's criteria, the variant, and what was judged."""
     if ref:
         group = named(ledger, task, ref)[0].group
     else:
