@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,24 @@ def make(
         fresh=fresh,
     )
     _check_criteria(begun, task)
+    _check_storage(study.storage, path)
     whole = _with_search(begun, task, trial_s) if study.kind == "search" else begun
     for cell in whole.cells or _probes(whole):
         spec(project, whole, cell)
     return whole
+
+
+def _check_storage(url: str | None, path: Path) -> None:
+    """Refuse a database whose driver is not installed, before a study is made."""
+    if url is None:
+        return
+    driver = url.partition(":")[0].partition("+")[2] or "psycopg2"
+    if importlib.util.find_spec(driver) is None:
+        raise AssayError(
+            f"{path}: storage {url.partition('://')[0]} needs the package '{driver}'",
+            "Install psycopg[binary] and write postgresql+psycopg://...",
+            code="no_driver",
+        )
 
 
 def spec(project: Project, whole: Plan, cell: Cell, trial: int | None = None) -> RunSpec:

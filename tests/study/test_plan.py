@@ -152,6 +152,7 @@ def test_cores_are_shared_by_the_workers(
         ("kind: search\nsampler: grid", "no grid over lr"),
         ("kind: search\nseeds: [1]", "does not use 'seeds'"),
         ("kind: search\nstorage: sqlite:///x.db", "postgresql"),
+        ("kind: search\nstorage: postgresql+nodriver://x/y", "needs the package 'nodriver'"),
     ],
 )
 def test_mistakes_are_named_before_anything_runs(
