@@ -47,6 +47,16 @@ task = Task[LightmapConfig](
             make="tasks.lightmap.model:BaselineEncoder",
             doc="three 3x3 convolutions over the baseline image: 19,392 parameters at 32 channels",
         ),
+        Model(
+            name="HashGrid",
+            make="tasks.lightmap.hashgrid:HashGrid",
+            doc="8 tables of 2^15 x 2 over (x, y, t), periodic in t: 524,288 parameters",
+        ),
+        Model(
+            name="Modulation",
+            make="tasks.lightmap.mlp:Modulation",
+            doc="FiLM: 8-32-2hL MLP from time to a scale and a shift of every hidden layer",
+        ),
     ),
     losses=(
         Loss(name="l2", weight="w_l2", formula="mean (x̂ - x)²", source="seed 003, 3.1"),
@@ -132,6 +142,32 @@ task = Task[LightmapConfig](
             why="both: seed 003, 5 C",
         ),
         Variant(
+            name="film",
+            set={
+                "film": True,
+                "hidden": 48,
+                "layers": 4,
+                "use_baseline_encoder": True,
+                "be_channels": 16,
+            },
+            why="the hour steers the layers in place of being an input: 26,931 parameters",
+        ),
+        Variant(
+            name="hash_grid",
+            set={"hash_grid": True, "hidden": 32, "layers": 2, "lr": 1e-2},
+            why="position and hour by table, a small network behind: 526,243 parameters",
+        ),
+        Variant(
+            name="siren",
+            set={"activation": "sine", "xy_harmonics": 0, "time_harmonics": 1, "lr": 1e-4},
+            why="sines in place of the position's harmonics",
+        ),
+        Variant(
+            name="gaussian",
+            set={"xy_mapping": "gaussian"},
+            why="waves of random direction in place of the position's harmonics",
+        ),
+        Variant(
             name="blend",
             set={"blend": "linear"},
             why="no network, all frames kept: the line to beat between the hours (interp_*)",
@@ -140,6 +176,18 @@ task = Task[LightmapConfig](
             name="blend_residual",
             set={"blend": "linear", "blend_base": True},
             why="the network corrects only what the blend gets wrong",
+        ),
+        Variant(
+            name="blend_hash",
+            set={
+                "blend": "linear",
+                "blend_base": True,
+                "hash_grid": True,
+                "hidden": 32,
+                "layers": 2,
+                "lr": 1e-2,
+            },
+            why="the same correction from a hash grid",
         ),
     ),
     search={

@@ -40,8 +40,26 @@ class LightmapConfig(TaskConfig):
     hidden: int = Field(64, ge=1, le=1024, description="Width of the MLP")
     layers: int = Field(6, ge=1, le=16, description="Hidden layers of the MLP")
     time_harmonics: int = Field(4, ge=1, le=12, description="Fourier pairs of the 24 h cycle")
-    xy_harmonics: int = Field(4, ge=1, le=12, description="Octaves of the position encoding")
+    xy_harmonics: int = Field(4, ge=0, le=12, description="Octaves of the position encoding")
     xy_include_input: bool = Field(True, description="Position itself beside its harmonics")
+    xy_mapping: Literal["harmonics", "gaussian"] = Field(
+        "harmonics", description="Position encoding; gaussian: waves of random direction and length"
+    )
+    ff_dim: int = Field(32, ge=1, le=512, description="Gaussian waves: how many")
+    ff_sigma: float = Field(
+        4.0, gt=0, le=1000, description="Gaussian waves: spread, periods a unit"
+    )
+    activation: Literal["relu", "sine"] = Field("relu", description="sine: SIREN, see w0")
+    w0: float = Field(30.0, gt=0, le=1000, description="Sine: frequency factor of every layer")
+    film: bool = Field(False, description="The hour scales and shifts every hidden layer")
+    hash_grid: bool = Field(False, description="Position by tables over (x, y, t), coarse to fine")
+    hash_levels: int = Field(8, ge=1, le=24, description="Hash grid: levels")
+    hash_log2_size: int = Field(15, ge=4, le=24, description="Hash grid: log2 of a level's entries")
+    hash_features: int = Field(2, ge=1, le=8, description="Hash grid: features an entry")
+    hash_base: int = Field(8, ge=1, le=4096, description="Hash grid: cells across, coarsest level")
+    hash_top: int = Field(
+        0, ge=0, le=16384, description="Hash grid: cells across, finest level; 0: one a pixel"
+    )
     residual_mode: bool = Field(True, description="Learn the change from the baseline image")
     baseline_time: Hour = protocol(12, description="Hour of the baseline image")
     use_baseline_encoder: bool = Field(False, description="Features of the baseline image by a CNN")
@@ -93,6 +111,8 @@ class LightmapConfig(TaskConfig):
             raise ValueError("loss_lpips_w needs patches: set patch_size to 32 or more")
         if self.loss_ssim_w and 0 < self.patch_size < SSIM_WINDOW:
             raise ValueError(f"patch_size {self.patch_size} is below SSIM's window, {SSIM_WINDOW}")
+        if not (self.xy_harmonics or self.xy_include_input or self.xy_mapping == "gaussian"):
+            raise ValueError("xy_harmonics 0 without xy_include_input leaves no position")
         if set(self.val_hours) == {self.given_hour}:
             raise ValueError("val_hours holds only the baseline hour, which is given")
         return self
@@ -125,7 +145,12 @@ class LightmapConfig(TaskConfig):
 
     def architecture(self) -> dict[str, object]:
         """The settings that a checkpoint must share, but for those of switched-off features."""
-        names = ["hidden", "layers", "time_harmonics", "xy_harmonics", "xy_include_input", "blend"]
+        names = ["hidden", "layers", "time_harmonics", "xy_include_input", "xy_mapping", "blend"]
+        names += ["xy_harmonics"] if self.xy_mapping == "harmonics" else ["ff_dim"]
+        names += ["activation", "film", "hash_grid"]
+        names += ["w0"] if self.activation == "sine" else []
+        if self.hash_grid:
+            names += [name for name in type(self).model_fields if name.startswith("hash_")]
         names += ["blend_base"] if self.blend != "none" else ["residual_mode", "baseline_time"]
         names += ["use_baseline_encoder"]
         if self.use_baseline_encoder:

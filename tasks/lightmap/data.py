@@ -45,6 +45,11 @@ class Day:
         """Columns of every frame."""
         return self.frames.shape[3]
 
+    @property
+    def longest(self) -> int:
+        """The longer side in pixels."""
+        return max(self.height, self.width)
+
     def at(self, time: float) -> Tensor:
         """The image of a time that has one: 3 H W in [0, 1]."""
         if time in self.hours:

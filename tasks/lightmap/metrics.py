@@ -17,7 +17,7 @@ from tasks.lightmap.blend import Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day
 from tasks.lightmap.model import Lightmap
-from tasks.lightmap.render import Renderer
+from tasks.lightmap.render import renderer
 
 FULL_HD = (1080, 1920)
 
@@ -104,6 +104,6 @@ def gpu_1080p_ms(cfg: LightmapConfig, model: Lightmap, day: Day, run: Run) -> fl
         return Absent(reason="no CUDA")
     small = day.at(cfg.baseline_time)[None]
     large = F.interpolate(small, FULL_HD, mode="bicubic", align_corners=False)[0].clamp(0, 1)
-    draw = functools.partial(Renderer(model, large), 18.25)
+    draw = functools.partial(renderer(model, large), 18.25)
     with run.quiet():
         return timing.measure(draw, run.device).median_ms

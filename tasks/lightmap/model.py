@@ -1,4 +1,16 @@
-"""The networks: a coordinate MLP that gives a colour change, and a CNN that tells it where it is.
+"""The network of a config: a coordinate MLP, and up to two parts that tell it where it is.
+
+    network(x, y, t) = mlp([position(x, y), time(t), features])
+
+- features: a CNN over the baseline image sampled at (x, y) (`encoder`, use_baseline_encoder), then
+  a table looked up at (x, y, t) (`grid`, hash_grid); each, both or none.
+- position (harmonics or gaussian waves) is left out where the grid is on, or be_input is replace.
+- time is left out of the input where it modulates the layers instead (film).
+
+The network always gives a change of colour: what it is added to, and by which factor, is
+`blend.Base` alone (nothing, the baseline hour, or the blend of two hours), so every network works
+on every base. To add one: a part here, its columns in `features`, its settings in
+`LightmapConfig.architecture`.
 
 Letters: N pixels, H W image, C feature channels. Coordinates are in [-1, 1], x right and y down, at
 pixel centres, as `grid_sample` with align_corners=False expects; times are hours, taken modulo 24.
@@ -6,56 +18,20 @@ pixel centres, as `grid_sample` with align_corners=False expects; times are hour
 
 from __future__ import annotations
 
-import itertools
+import typing
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.kit.encode import cyclic, harmonics
+from core.errors import AssayError
 from tasks.lightmap.config import LightmapConfig
+from tasks.lightmap.mlp import DAY_H, DeltaMLP
 
-DAY_H = 24.0
+if typing.TYPE_CHECKING:
+    from tasks.lightmap.hashgrid import HashGrid
 
-
-class DeltaMLP(nn.Module):
-    """Colour change at (x, y) for hour t. Output is linear and unclamped; the caller adds the base.
-
-    The input is [position, time, features]; `widths` are their column counts.
-
-    state_dict: net.{0,2,...}.{weight,bias}; the encodings hold no parameters.
-    """
-
-    def __init__(self, cfg: LightmapConfig, features: int) -> None:
-        super().__init__()
-        self.octaves, self.include_input = cfg.xy_harmonics, cfg.xy_include_input
-        self.time_pairs = cfg.time_harmonics
-        located = not (features and cfg.be_input == "replace")
-        self.widths = [
-            located * (4 * cfg.xy_harmonics + 2 * cfg.xy_include_input),
-            2 * cfg.time_harmonics,
-            features,
-        ]
-        sizes = [sum(self.widths), *[cfg.hidden] * cfg.layers]
-        body = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
-        self.net = nn.Sequential(*body, nn.Linear(cfg.hidden, 3))
-
-    def forward(self, xy: Tensor, t: Tensor, features: Tensor | None) -> Tensor:
-        """N 2, N and N C to N 3."""
-        parts = [self.encode_place(xy)] if self.widths[0] else []
-        parts.append(self.encode_time(t))
-        if features is not None:
-            parts.append(features)
-        out: Tensor = self.net(torch.cat(parts, dim=1))
-        return out
-
-    def encode_place(self, xy: Tensor) -> Tensor:
-        """Harmonics of any number of coordinates, side by side."""
-        return harmonics(xy, self.octaves, self.include_input)
-
-    def encode_time(self, t: Tensor) -> Tensor:
-        """N to N 2m, periodic over the day."""
-        return cyclic(t, self.time_pairs, DAY_H)
+__all__ = ["DAY_H", "BaselineEncoder", "DeltaMLP", "Lightmap", "build", "centres", "grid", "sample"]
 
 
 class BaselineEncoder(nn.Module):
@@ -78,25 +54,53 @@ class BaselineEncoder(nn.Module):
 
 
 class Lightmap(nn.Module):
-    """The whole trainable part: MLP, and the encoder where it is switched on."""
+    """The whole trainable part. `longest` is the longer side of its images in pixels."""
 
-    def __init__(self, cfg: LightmapConfig) -> None:
+    def __init__(self, cfg: LightmapConfig, longest: int = 0) -> None:
         super().__init__()
         channels = cfg.be_channels if cfg.use_baseline_encoder else 0
         self.encoder = BaselineEncoder(channels, cfg.be_downsample) if channels else None
-        self.mlp = DeltaMLP(cfg, channels)
+        in_grid = cfg.hash_levels * cfg.hash_features if cfg.hash_grid else 0
+        replaced = bool(in_grid) or (bool(channels) and cfg.be_input == "replace")
+        self.mlp = DeltaMLP(cfg, channels + in_grid, located=not replaced)
+        self.grid = _hash_grid(cfg, longest) if in_grid else None
+        self.longest = longest
         self.baseline_digest = ""  # of the image it was trained on, known once loaded
+
+    @property
+    def tabulated(self) -> bool:
+        """Whether the first layer splits by x, y, t and a static map, and a ReLU follows it."""
+        plain = self.grid is None and self.mlp.film is None and not self.mlp.gaussian
+        return plain and isinstance(self.mlp.net[1], nn.ReLU)
 
     def forward(self, xy: Tensor, t: Tensor, image: Tensor) -> Tensor:
         """Colour change at N points of the scene whose baseline image is given: N 3."""
-        features = None if self.encoder is None else sample(self.encoder(image), xy)
+        return self.colour(xy, t, None if self.encoder is None else sample(self.encoder(image), xy))
+
+    def colour(self, xy: Tensor, t: Tensor, seen: Tensor | None) -> Tensor:
+        """The same with the encoder's features at the points already known: N C."""
+        parts = [] if seen is None else [seen]
+        parts += [] if self.grid is None else [self.grid(xy, t)]
+        features = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0] if parts else None
         out: Tensor = self.mlp(xy, t, features)
         return out
 
 
-def build(cfg: LightmapConfig) -> Lightmap:
-    """The network of a config, freshly initialised from the global generator."""
-    return Lightmap(cfg)
+def _hash_grid(cfg: LightmapConfig, longest: int) -> HashGrid:
+    from tasks.lightmap.hashgrid import HashGrid  # numba takes half a second: only where needed
+
+    return HashGrid(cfg, longest)
+
+
+def build(cfg: LightmapConfig, longest: int = 0) -> Lightmap:
+    """The network of a config, freshly initialised from the global generator.
+
+    Raises:
+        AssayError: a hash grid whose finest level is left to the images, and no `longest` side.
+    """
+    if cfg.hash_grid and not (cfg.hash_top or longest):
+        raise AssayError("the hash grid does not know how fine to be", "Set hash_top")
+    return Lightmap(cfg, longest)
 
 
 def sample(features: Tensor, xy: Tensor) -> Tensor:

@@ -61,6 +61,34 @@ class Renderer:
         return torch.addmm(last.bias, z.relu_(), last.weight.T)
 
 
+class Direct:
+    """The same for any network, pixel by pixel through its own forward pass."""
+
+    @torch.no_grad()
+    def __init__(self, model: Lightmap, image: Tensor) -> None:
+        self.model, (self.height, self.width) = model, image.shape[1:]
+        self.points = grid(self.height, self.width, image.device)
+        self.seen = None
+        if model.encoder is not None:
+            self.seen = sample(model.encoder(image), self.points)
+
+    @torch.no_grad()
+    def __call__(self, t: float) -> Tensor:
+        """The network's output at hour t for every pixel: 3 H W."""
+        chunk = CUDA_CHUNK if self.points.is_cuda else CPU_CHUNK
+        out = torch.empty_like(self.points[:, :1]).expand(-1, 3).contiguous()
+        for i in range(0, len(out), chunk):
+            xy = self.points[i : i + chunk]
+            seen = None if self.seen is None else self.seen[i : i + chunk]
+            out[i : i + chunk] = self.model.colour(xy, xy.new_full((len(xy),), t), seen)
+        return out.T.reshape(3, self.height, self.width)
+
+
+def renderer(model: Lightmap, image: Tensor) -> Renderer | Direct:
+    """Whatever draws this network fastest."""
+    return Renderer(model, image) if model.tabulated else Direct(model, image)
+
+
 def _axis(model: Lightmap, weight: Tensor, at: Tensor) -> Tensor:
     """One axis' share of the first layer: n hidden. Zero where the network sees no position."""
     if not model.mlp.widths[0]:
@@ -73,7 +101,7 @@ def frames(cfg: LightmapConfig, model: Lightmap, day: Day) -> Frame:
     base = Base(cfg, day)
     if not cfg.network:
         return base.image
-    draw = Renderer(model, day.at(cfg.baseline_time))
+    draw = renderer(model, day.at(cfg.baseline_time))
 
     def frame(t: float) -> Tensor:
         return (base.image(t) + base.mix(t).gain * draw(t)).clamp(0, 1)

@@ -33,10 +33,14 @@ def data(cfg: LightmapConfig, run: Run) -> Day:
 
 def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
     """Fit the network to the hours that it may see; a bare blend has nothing to fit."""
-    model = build(cfg).to(run.device)
-    opt = torch.optim.Adam(model.parameters(), lr=cfg.lr)
+    model = build(cfg, data.longest).to(run.device)
+    opt = optimiser(cfg, model)
     past = history.History()
-    about = {"config": cfg.model_dump(mode="json"), "baseline": digest(data, cfg.baseline_time)}
+    about = {
+        "config": cfg.model_dump(mode="json"),
+        "baseline": digest(data, cfg.baseline_time),
+        "longest": data.longest,
+    }
     state = {"model": model, "opt": opt, "history": past, "about": about}
     if not cfg.network:
         run.checkpoint(state, 0)
@@ -66,6 +70,12 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
         keep(cfg, model, data, run, state)
     past.write(run.dir)
     return model
+
+
+def optimiser(cfg: LightmapConfig, model: Lightmap) -> torch.optim.Optimizer:
+    """Adam. A hash table's gradients are rare and small: the usual epsilon would drown them."""
+    eps = 1e-15 if cfg.hash_grid else 1e-8
+    return torch.optim.Adam(model.parameters(), lr=cfg.lr, eps=eps, fused=True)
 
 
 def keep(
@@ -103,7 +113,7 @@ def load(cfg: LightmapConfig, checkpoint: Path, device: str) -> Lightmap:
             "Give the same ones with -o",
             code="other_architecture",
         )
-    model = build(cfg)
+    model = build(cfg, saved["about"]["longest"])
     model.load_state_dict(saved["model"])
     model.baseline_digest = saved["about"]["baseline"]
     return model.to(device).eval()

@@ -58,6 +58,9 @@ OFF = {
     "patches": {"loss_ssim_w": 0.7, "patch_mix": 0.5, "lpips_freq": 3},
     "lpips": {"loss_lpips_w": 0.4},
     "blend": {"blend_base": True},
+    "sines": {"w0": 3.0},
+    "gaussian": {"ff_dim": 3, "ff_sigma": 2.0},
+    "hash grid": {"hash_levels": 3, "hash_features": 1, "hash_top": 99, "hash_log2_size": 9},
     "bundled street": {"city_seed": 0, "infer_hours": [1.5]},
 }
 
@@ -76,6 +79,10 @@ ON = {
     "blend": {"blend": "linear", "blend_base": True},
     "schedule": {"lr_schedule": "none"},
     "residual": {"residual_mode": False},
+    "film": {"film": True},
+    "hash grid": {"hash_grid": True, "hash_log2_size": 10},
+    "sines": {"activation": "sine"},
+    "gaussian": {"xy_mapping": "gaussian"},
 }
 
 
