@@ -1,0 +1,1 @@
+"""Routing congestion on chip layouts: CircuitNet maps in, a map of overflow out."""

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.circuitnet import floorplan, netlist, pool, preprocess, raw, rudy, synth
+
+
+def test_a_layout_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
+    orders = [synth.Order(tmp_path / "two", 3, i, 32, 300, "l") for i in range(4)]
+    list(pool.each(synth.write, orders, workers=2))
+    alone = synth.layout(3, 2, 32, 300)
+    folders = raw.find(tmp_path / "two", alone.maps)
+    for kind, wanted in alone.maps.items():
+        assert np.array_equal(raw.read(raw.files(folders[kind])[alone.name]), wanted)
+    assert not np.array_equal(synth.layout(4, 2, 32, 300).maps["RUDY"], alone.maps["RUDY"])
+    assert not np.array_equal(synth.layout(3, 1, 32, 300).maps["RUDY"], alone.maps["RUDY"])
+
+
+@pytest.mark.parametrize(("grid", "cells", "count"), [(64, 2500, 12), (128, 6000, 6)])
+def test_labels_are_as_crowded_as_the_real_sample(grid: int, cells: int, count: int) -> None:
+    crowded, alike = [], []
+    for index in range(count):
+        maps = synth.layout(0, index, grid, cells).maps
+        label = sum(maps[kind] for kind in preprocess.TASKS["congestion"].label)
+        crowded.append(np.mean(label > 0))
+        alike.append(synth.correlation(maps["RUDY"], label))
+    assert 0.15 < np.mean(crowded) < 0.45  # real: 0.31
+    assert 0.35 < np.mean(alike) < 0.70  # real: 0.455
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_macros_keep_apart_and_leave_room(index: int) -> None:
+    macros = floorplan.place(np.random.default_rng(index), 64)
+    region = floorplan.region(macros, (64, 64))
+    areas = (macros[:, 2:] - macros[:, :2]).prod(1)
+    assert 1 <= len(macros) <= 6
+    assert region.sum() == areas.sum()  # no overlap
+    assert region.mean() <= 0.45
+    touches = (macros[:, :2] == 0).any(1) | (macros[:, 2:] == 64).any(1)
+    assert touches.all()
+
+
+def test_cells_stay_off_macros_and_nets_join_different_cells() -> None:
+    rng = np.random.default_rng(5)
+    macros = floorplan.place(rng, 48)
+    taken = floorplan.region(macros, (48, 48))
+    cells = netlist.place_cells(rng, 700, 48, taken)
+    at = rudy.gcells(cells, (48, 48))
+    assert ((cells >= 0) & (cells < 48)).all()
+    assert (taken[at[:, 0], at[:, 1]] == 0).all()
+    nets = netlist.connect(rng, cells, macros, 48)
+    degree = np.diff(nets.start)
+    assert degree.min() >= 2
+    assert degree.max() <= netlist.MAX_DEGREE
+    for i in range(0, len(degree), 37):
+        pins = nets.pins[nets.start[i] : nets.start[i + 1]]
+        assert len(np.unique(pins, axis=0)) == len(pins)
+
+
+def test_layouts_in_memory_are_what_the_tool_writes(tmp_path: Path) -> None:
+    recipe = preprocess.Recipe(size=32)
+    features, labels = synth.batch(0, 2, 32, 300, recipe)
+    assert features.shape == (2, 3, 32, 32)
+    assert labels.shape == (2, 1, 32, 32)
+    packed = preprocess.pack(synth.layout(0, 1, 32, 300).maps, recipe)
+    assert np.array_equal(features[1], packed.feature.transpose(2, 0, 1).astype(np.float32))
+    assert np.array_equal(labels[1, 0], packed.label[..., 0].astype(np.float32))
