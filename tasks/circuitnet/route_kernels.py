@@ -4,6 +4,8 @@ Legend: `demand`, `cap`, `hist` are 2 X Y (layer 0 along x); a path is a row of 
 (x * Y + y) * 2 + layer, one for every track that it uses.
 """
 
+# mypy: allow-untyped-decorators, disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 from heapq import heappop, heappush

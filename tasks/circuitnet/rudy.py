@@ -86,7 +86,8 @@ def histogram(at: Ints, shape: tuple[int, int], weight: Floats | None = None) ->
 def local(box: Floats) -> NDArray[np.bool_]:
     """Nets within one gcell: CircuitNet's `short` ones; all others are `long`."""
     width, height = (np.ceil(box[:, 2:]) - np.floor(box[:, :2])).T
-    return (width <= 1) & (height <= 1)
+    inside: NDArray[np.bool_] = (width <= 1) & (height <= 1)
+    return inside
 
 
 def select(nets: Nets, keep: NDArray[np.bool_]) -> Nets:
