@@ -22,10 +22,10 @@ STREET = Path(__file__).parent / "street"
 
 
 def inputs(cfg: LightmapConfig) -> Mapping[str, Path]:
-    """The folder of images; the synthetic city is made from the config alone."""
-    if cfg.data_dir is None and cfg.data == "city":
-        return {}
-    return {"images": cfg.data_dir or STREET}
+    """The folder of images, unless the config alone makes the city; and weights to begin with."""
+    made = cfg.data_dir is None and cfg.data == "city"
+    first = {"init_from": cfg.init_from} if cfg.init_from is not None else {}
+    return first if made else {"images": cfg.data_dir or STREET, **first}
 
 
 task = Task[LightmapConfig](
@@ -80,12 +80,25 @@ task = Task[LightmapConfig](
         Metric(name="psnr_of_mean", unit="dB", direction="max", doc="PSNR of the mean MSE"),
         Metric(name="ssim", unit="1", direction="max", doc="mean over val_hours, window 11"),
         Metric(name="lpips", unit="1", direction="min", doc="mean over val_hours, AlexNet v0.1"),
+        Metric(
+            name="choice",
+            unit="1",
+            direction="max",
+            doc="what chose the checkpoint: best_metric, so turned that more is better",
+        ),
         Metric(name="held_psnr", unit="dB", direction="max", split="held out", doc="mean"),
         Metric(name="held_ssim", unit="1", direction="max", split="held out", doc="mean"),
         Metric(name="held_lpips", unit="1", direction="min", split="held out", doc="mean"),
         Metric(name="interp_psnr", unit="dB", direction="max", split="between hours", doc="mean"),
         Metric(name="interp_ssim", unit="1", direction="max", split="between hours", doc="mean"),
         Metric(name="interp_lpips", unit="1", direction="min", split="between hours", doc="mean"),
+        Metric(
+            name="interp_gain",
+            unit="dB",
+            direction="max",
+            split="between hours",
+            doc="interp_psnr less that of blending the two nearest hours",
+        ),
         Metric(
             name="gpu_1080p_ms",
             unit="ms",
@@ -196,7 +209,7 @@ task = Task[LightmapConfig](
         "be_channels": Space(choices=(16, 32)),
         "be_downsample": Space(choices=(1, 2)),
     },
-    checkpoints=Checkpoints(best_by="ssim"),
+    checkpoints=Checkpoints(best_by="choice"),
     tiny={
         "data": "city",
         "city_size": "48x40",
@@ -209,12 +222,14 @@ task = Task[LightmapConfig](
     tools={
         "infer": "tasks.lightmap.tools:infer",
         "batch_infer": "tasks.lightmap.tools:batch_infer",
+        "eval": "tasks.lightmap.tools:evaluate",
         "synth": "tasks.lightmap.tools:synth_city",
     },
     evaluator=(
         "tasks.lightmap.work",
         "tasks.lightmap.metrics",
         "tasks.lightmap.render",
+        "tasks.lightmap.colour",
         "core.kit.image",
     ),
 )

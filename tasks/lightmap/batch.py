@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.kit import seed as seeds
-from tasks.lightmap.blend import Base, colours, pick
+from tasks.lightmap.blend import Base, pick
 from tasks.lightmap.config import LightmapConfig
 
 Indices = tuple[Tensor, Tensor, Tensor]  # N each: number of the known hour, y, x
@@ -24,6 +24,7 @@ class Batch(NamedTuple):
     gain: Tensor  # N 1, factor on the network's output
     patches: int
     side: int
+    corners: Tensor  # patches 2: top row and left column, on the CPU
 
     def images(self, colour: Tensor) -> Tensor:
         """The patches among N colours, as B 3 P P."""
@@ -36,10 +37,22 @@ def sample(cfg: LightmapConfig, base: Base, seed: int, step: int) -> Batch:
     random = torch.Generator().manual_seed(seeds.derive(seed, "batch", step))
     singles = int(cfg.batch_size * cfg.patch_mix) if cfg.patch_size else cfg.batch_size
     patches = max(1, (cfg.batch_size - singles) // cfg.patch_size**2) if cfg.patch_size else 0
-    parts = [_patches(patches, cfg.patch_size, base, random), _pixels(singles, base, random)]
+    return _draw(base, patches, cfg.patch_size, singles, random)
+
+
+def sample_large(cfg: LightmapConfig, base: Base, seed: int, step: int) -> Batch:
+    """The patches of side `lpips_patch` that LPIPS has to itself, of as many pixels as a batch."""
+    random = torch.Generator().manual_seed(seeds.derive(seed, "lpips", step))
+    return _draw(base, max(1, cfg.batch_size // cfg.lpips_patch**2), cfg.lpips_patch, 0, random)
+
+
+def _draw(base: Base, patches: int, side: int, singles: int, random: torch.Generator) -> Batch:
+    """Patches, then single pixels, with all that the network and the losses need there."""
+    whole, corners = _patches(patches, side, base, random)
+    parts = [whole, _pixels(singles, base, random)]
     device = base.day.frames.device
     hour, y, x = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
-    return _at(base, hour, y, x, patches, cfg.patch_size)
+    return _at(base, hour, y, x)._replace(patches=patches, side=side, corners=corners)
 
 
 def _pixels(n: int, base: Base, random: torch.Generator) -> Indices:
@@ -49,8 +62,8 @@ def _pixels(n: int, base: Base, random: torch.Generator) -> Indices:
     return flat // (height * width), flat // width % height, flat % width
 
 
-def _patches(n: int, side: int, base: Base, random: torch.Generator) -> Indices:
-    """All pixels of n square patches, patch by patch and row by row."""
+def _patches(n: int, side: int, base: Base, random: torch.Generator) -> tuple[Indices, Tensor]:
+    """All pixels of n square patches, patch by patch and row by row; and the corners n 2."""
     rounds = torch.rand(-(-n // len(base.known)), len(base.known), generator=random).argsort(1)
     hour = rounds.flatten()[:n].view(n, 1, 1)
     top = torch.randint(base.day.height - side + 1, (n, 1, 1), generator=random)
@@ -58,20 +71,21 @@ def _patches(n: int, side: int, base: Base, random: torch.Generator) -> Indices:
     along = torch.arange(side)
     whole = (hour, top + along[:, None], left + along)  # n 1 1, n side 1, n 1 side
     hour, y, x = (index.expand(n, side, side).flatten() for index in whole)
-    return hour, y, x
+    return (hour, y, x), torch.cat([top, left], dim=1)[..., 0]
 
 
-def _at(base: Base, hour: Tensor, y: Tensor, x: Tensor, patches: int, side: int) -> Batch:
-    """Everything the network and the losses need at the pixels."""
+def _at(base: Base, hour: Tensor, y: Tensor, x: Tensor) -> Batch:
+    """Everything the network and the losses need at single pixels."""
     day = base.day
     under, gain = base.pixels(hour, y, x)
     frame = pick([day.hours.index(h) for h in base.known], hour)
     return Batch(
         xy=torch.stack([(x + 0.5) / day.width * 2 - 1, (y + 0.5) / day.height * 2 - 1], dim=1),
         t=pick([float(h) for h in base.known], hour),
-        target=colours(day, frame, y, x),
+        target=base.colours(frame, y, x),
         base=under,
         gain=gain,
-        patches=patches,
-        side=side,
+        patches=0,
+        side=0,
+        corners=torch.empty(0, 2),
     )

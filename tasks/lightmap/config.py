@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from core.contract import TaskConfig, protocol
+from core.contract import TaskConfig, protocol, site
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Size = Annotated[str, Field(pattern=r"^([1-9]\d*x[1-9]\d*)?$")]
+SIZE = r"[1-9]\d*x[1-9]\d*"
+Size = Annotated[str, Field(pattern=rf"^({SIZE})?$")]
 
 SSIM_WINDOW = 11  # the metric's and the loss's window: smaller patches have no SSIM
+LPIPS_SIDE = 32  # AlexNet's smallest input
 
 
 class LightmapConfig(TaskConfig):
@@ -28,6 +30,12 @@ class LightmapConfig(TaskConfig):
     )
     resize: Size = protocol(
         "", description="WxH: resize all frames (area mean); empty: as they are"
+    )
+    train_extra_times: bool = protocol(
+        False, description="Train on the images between whole hours too (else they are measured)"
+    )
+    color_space: Literal["srgb", "linear"] = Field(
+        "srgb", description="linear: bases, network and losses work in linear light"
     )
     allow_missing: bool = protocol(False, description="Train on the hours that are there")
     alpha_background: tuple[Byte, Byte, Byte] | None = protocol(
@@ -68,6 +76,9 @@ class LightmapConfig(TaskConfig):
     be_input: Literal["concat", "replace"] = Field(
         "concat", description="Encoder: features beside the position encoding, or instead of it"
     )
+    be_every: int = Field(
+        1, ge=1, le=1000, description="Encoder: trained in every n-th step; kept as it is between"
+    )
     blend: Literal["none", "linear", "smoothstep"] = Field(
         "none", description="Mix the two nearest known hours; without blend_base no network"
     )
@@ -91,6 +102,23 @@ class LightmapConfig(TaskConfig):
     loss_ssim_w: float = Field(0.2, ge=0, description="Patches: weight of 1 - SSIM")
     loss_lpips_w: float = Field(0.0, ge=0, description="Patches: weight of LPIPS, see lpips_freq")
     lpips_freq: int = Field(0, ge=0, description="Patches: LPIPS in every n-th step; 0: never")
+    lpips_patch: int = Field(
+        0, ge=0, le=1024, description="Patches: side of LPIPS' own, larger ones; 0: the same ones"
+    )
+    amp: Literal["none", "bf16", "fp16"] = Field(
+        "none", description="The network in 16 bits; fp16 (with a scaled loss) needs CUDA"
+    )
+    grad_clip: float = Field(0.0, ge=0, description="Largest norm of the gradient; 0: any")
+    init_from: Path | None = Field(
+        None, description="Checkpoint whose weights training begins with; same architecture"
+    )
+    embed_baseline: bool = Field(
+        False, description="Keep the baseline image in the checkpoint: it alone is enough to infer"
+    )
+    num_workers: int = site(1, ge=0, le=64, description="Threads that draw batches ahead; 0: none")
+    out_dir: Path | None = Field(
+        None, description="Leave best.ckpt and last.ckpt here too; empty: in the run's folder alone"
+    )
 
     # validation and output
     val_hours: tuple[Hour, ...] = protocol(
@@ -101,9 +129,24 @@ class LightmapConfig(TaskConfig):
     )
     val_downsample: int = protocol(1, ge=1, le=16, description="Measure at 1/n size (area mean)")
     val_every: int = Field(1, ge=1, description="Epochs between validations")
+    best_metric: Literal["ssim", "psnr", "lpips", "mix"] = Field(
+        "ssim", description="What chooses the checkpoint; mix: mean of SSIM, 1 - LPIPS, PSNR / 60"
+    )
+    early_stop_patience: int = Field(
+        0, ge=0, description="End after so many epochs without a better best_metric; 0: never"
+    )
     infer_hours: tuple[Annotated[float, Field(ge=0, lt=24)], ...] = Field(
         tuple(float(h) for h in range(24)), min_length=1, description="Times that infer writes"
     )
+
+    @field_validator("val_hours", "infer_hours", "alpha_background", mode="before")
+    @classmethod
+    def _numbers_as_text(cls, value: object, info: ValidationInfo) -> object:
+        """The seed's way to write a list, 0,6,12; empty for the default."""
+        if not isinstance(value, str):
+            return value
+        default = cls.model_fields[info.field_name or ""].default
+        return [part.strip() for part in value.split(",")] if value.strip() else default
 
     @model_validator(mode="after")
     def _patches_fit_their_losses(self) -> LightmapConfig:
@@ -111,6 +154,14 @@ class LightmapConfig(TaskConfig):
             raise ValueError("loss_lpips_w needs patches: set patch_size to 32 or more")
         if self.loss_ssim_w and 0 < self.patch_size < SSIM_WINDOW:
             raise ValueError(f"patch_size {self.patch_size} is below SSIM's window, {SSIM_WINDOW}")
+        if self.patch_size and 0 < self.lpips_patch < LPIPS_SIDE:
+            raise ValueError(f"lpips_patch {self.lpips_patch} is below LPIPS' {LPIPS_SIDE} pixels")
+        if self.early_stop_patience and self.network and not self.chooses:
+            raise ValueError(
+                "early_stop_patience needs hours that may choose: val_split seen and no blend"
+            )
+        if self.embed_baseline and self.blend != "none":
+            raise ValueError("embed_baseline keeps one image, and a blend needs them all")
         if not (self.xy_harmonics or self.xy_include_input or self.xy_mapping == "gaussian"):
             raise ValueError("xy_harmonics 0 without xy_include_input leaves no position")
         if set(self.val_hours) == {self.given_hour}:
@@ -143,9 +194,22 @@ class LightmapConfig(TaskConfig):
         shown = self.use_baseline_encoder or (self.residual_mode and self.blend == "none")
         return self.baseline_time if shown and self.network else None
 
+    @property
+    def smallest(self) -> int:
+        """The smallest side of frames that training can use."""
+        return max(SSIM_WINDOW, self.patch_size, self.lpips_patch if self.patch_size else 0)
+
     def architecture(self) -> dict[str, object]:
         """The settings that a checkpoint must share, but for those of switched-off features."""
-        names = ["hidden", "layers", "time_harmonics", "xy_include_input", "xy_mapping", "blend"]
+        names = [
+            "color_space",
+            "hidden",
+            "layers",
+            "time_harmonics",
+            "xy_include_input",
+            "xy_mapping",
+            "blend",
+        ]
         names += ["xy_harmonics"] if self.xy_mapping == "harmonics" else ["ff_dim"]
         names += ["activation", "film", "hash_grid"]
         names += ["w0"] if self.activation == "sine" else []

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import AssayError
@@ -30,7 +31,7 @@ class Day:
     """Frames of one fixed view, as 8-bit sRGB code values."""
 
     frames: Tensor  # T 3 H W uint8, whole hours
-    hours: tuple[int, ...]  # T, rising
+    hours: tuple[float, ...]  # T, rising; others too with train_extra_times
     between: Tensor  # E 3 H W uint8, times that are never trained on
     times: tuple[float, ...]  # E, rising
     meta: Mapping[str, Any]  # meta.json, passed through
@@ -53,7 +54,7 @@ class Day:
     def at(self, time: float) -> Tensor:
         """The image of a time that has one: 3 H W in [0, 1]."""
         if time in self.hours:
-            return self.frames[self.hours.index(int(time))].float() / 255
+            return self.frames[self.hours.index(time)].float() / 255
         return self.between[self.times.index(time)].float() / 255
 
     def to(self, device: str) -> Day:
@@ -71,8 +72,20 @@ def read(cfg: LightmapConfig) -> Day:
         day = synthetic(cfg)
     else:
         day = read_folder(cfg.data_dir or STREET, cfg)
+    if cfg.train_extra_times:
+        day = _all_known(day)
     _check(day, cfg)
     return day
+
+
+def _all_known(day: Day) -> Day:
+    """The day with the times between among its hours."""
+    times = (*day.hours, *day.times)
+    order = sorted(range(len(times)), key=times.__getitem__)
+    frames = torch.cat([day.frames, day.between])[order]
+    return replace(
+        day, frames=frames, hours=tuple(times[i] for i in order), between=frames[:0], times=()
+    )
 
 
 def synthetic(cfg: LightmapConfig) -> Day:
@@ -123,8 +136,20 @@ def read_one(path: Path, cfg: LightmapConfig) -> Day:
     """A day of which only the baseline image is known: enough to render, not to blend."""
     if cfg.blend != "none":
         raise AssayError("a blend needs all its images", "Leave baseline_path out")
-    frames = _stack([read_image(path, cfg)])
+    return alone(cfg, _stack([read_image(path, cfg)]))
+
+
+def alone(cfg: LightmapConfig, frames: Tensor) -> Day:
+    """The day of the baseline image 1 3 H W uint8."""
     return Day(frames, (cfg.baseline_time,), frames[:0], (), {})
+
+
+def enlarged(day: Day, to: tuple[int, int]) -> Day:
+    """The day at another size (width, height), bicubic: for drawing, not for measuring."""
+    frames = F.interpolate(day.frames.float(), to[::-1], mode="bicubic", align_corners=False)
+    return replace(
+        day, frames=frames.round().clamp(0, 255).byte(), between=day.between[:0], times=()
+    )
 
 
 def name(time: float) -> str:
@@ -159,9 +184,8 @@ def read_image(path: Path, cfg: LightmapConfig) -> Pixels:
     if cfg.resize:
         image = _resized(image, size(cfg.resize))
     height, width = image.shape[:2]
-    smallest = max(SSIM_WINDOW, cfg.patch_size)
-    if min(height, width) < smallest:
-        raise AssayError(f"{path.name} is {width}x{height}, below {smallest}x{smallest}")
+    if min(height, width) < cfg.smallest:
+        raise AssayError(f"{path.name} is {width}x{height}, below {cfg.smallest}x{cfg.smallest}")
     return image
 
 
@@ -190,10 +214,11 @@ def _stack(images: Sequence[Pixels]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
-def digest(day: Day, hour: int) -> str:
-    """sha256 of an hour's pixels and their size."""
-    frame = day.frames[day.hours.index(hour)].cpu().contiguous().numpy()
-    return hashlib.sha256(repr(frame.shape).encode() + frame.tobytes()).hexdigest()
+def digest(cfg: LightmapConfig, day: Day) -> str:
+    """sha256 of the images that the network's output is added to, and of their size."""
+    hours = [cfg.baseline_time] if cfg.blend == "none" else trained_hours(cfg, day)
+    frames = day.frames[[day.hours.index(h) for h in hours]].cpu().numpy()
+    return hashlib.sha256(repr(frames.shape).encode() + frames.tobytes()).hexdigest()
 
 
 def _check(day: Day, cfg: LightmapConfig) -> None:
@@ -206,7 +231,7 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
             f"Set baseline_time to one of {list(day.hours)}",
             code="bad_data",
         )
-    smallest = max(SSIM_WINDOW * cfg.val_downsample, cfg.patch_size)
+    smallest = max(SSIM_WINDOW * cfg.val_downsample, cfg.smallest)
     if min(day.height, day.width) < smallest:
         raise AssayError(
             f"frames are {day.width}x{day.height}, below {smallest}x{smallest}",
@@ -220,17 +245,17 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
         say("all hours are the same image: there is no change to learn")
 
 
-def trained_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+def trained_hours(cfg: LightmapConfig, day: Day) -> list[float]:
     """Hours whose images training, and a blend, may see."""
     held = set(held_hours(cfg, day))
     return [h for h in day.hours if h not in held]
 
 
-def held_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+def held_hours(cfg: LightmapConfig, day: Day) -> list[float]:
     """Measured hours that training does not see."""
     return measured_hours(cfg, day) if cfg.val_split == "holdout" else []
 
 
-def measured_hours(cfg: LightmapConfig, day: Day) -> list[int]:
+def measured_hours(cfg: LightmapConfig, day: Day) -> list[float]:
     """val_hours that exist, but for the hour that the network is given."""
     return [h for h in day.hours if h in cfg.val_hours and h != cfg.given_hour]

@@ -19,6 +19,8 @@ class History:
         self.rates: list[float] = []  # of the first step and of the last
         self.step = 0  # the last one made
         self.kept = 0  # the last one validated
+        self.best: float | None = None  # of what chooses the checkpoint
+        self.best_at = 0  # its step
         self._sum, self._count = 0.0, 0
 
     def add(self, step: int, rate: float, loss: float | None) -> None:
@@ -26,6 +28,11 @@ class History:
         self.step, self.rates = step, [*self.rates[:1], rate]
         if loss is not None:
             self._sum, self._count = self._sum + loss, self._count + 1
+
+    def judge(self, value: float) -> None:
+        """Note how good the checkpoint of this step is."""
+        if self.best is None or value > self.best:
+            self.best, self.best_at = value, self.step
 
     def close_epoch(self) -> dict[str, float]:
         """End the epoch and give its mean to be logged; one without a usable loss has none."""

@@ -19,16 +19,17 @@ def due(cfg: LightmapConfig, weights: Mapping[str, float], step: int) -> dict[st
 
 
 def terms(pred: Tensor, batch: Batch, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """Every weighted term of predicted colours N 3, unweighted."""
+    """The weighted terms of predicted colours N 3, unweighted, but for LPIPS."""
     out = {"l2": F.mse_loss(pred, batch.target)}
-    if not batch.patches:
-        return out
-    seen, true = batch.images(pred), batch.images(batch.target)
-    if weights["ssim"]:
-        out["ssim"] = ssim_loss(seen, true)
-    if weights["lpips"]:
-        out["lpips"] = lpips(device=str(pred.device))(_large(seen), _large(true)).mean()
+    if weights["ssim"] and batch.patches:
+        out["ssim"] = ssim_loss(batch.images(pred), batch.images(batch.target))
     return out
+
+
+def perceptual(pred: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """The LPIPS of predicted patches; those below AlexNet's smallest input are enlarged to it."""
+    seen, true = (_large(batch.images(colour)) for colour in (pred, batch.target))
+    return {"lpips": lpips(device=str(pred.device))(seen, true).mean()}
 
 
 def _large(images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import image, timing
+from core.kit.image import CAP_DB
 from tasks.lightmap.blend import Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day
@@ -62,6 +63,11 @@ def means(scores: Mapping[float, Score]) -> Score:
     )
 
 
+def gain(scores: Mapping[float, Score], over: Mapping[float, Score]) -> float:
+    """How many dB the mean PSNR is above another method's at the same times."""
+    return means(scores).psnr - means(over).psnr
+
+
 def named(
     scores: Mapping[float, Score], prefix: str, lpips: image.Lpips | Absent, why_not: str
 ) -> dict[str, float | Absent]:
@@ -82,6 +88,21 @@ def lpips_for(day: Day, downsample: int) -> image.Lpips | Absent:
         return image.lpips(device=str(day.frames.device))
     except AssayError as error:
         return Absent(reason=error.message)
+
+
+def choice(cfg: LightmapConfig, mean: Score, lpips: image.Lpips | Absent) -> float:
+    """What chooses the checkpoint, as `best_metric` says: more is better.
+
+    Raises:
+        AssayError: it needs LPIPS, and there is none.
+    """
+    if cfg.best_metric in ("ssim", "psnr"):
+        return float(getattr(mean, cfg.best_metric))
+    if isinstance(lpips, Absent) or mean.lpips is None:
+        why = lpips.reason if isinstance(lpips, Absent) else "it was not measured"
+        raise AssayError(f"best_metric {cfg.best_metric} needs LPIPS: {why}", "Set it to ssim")
+    alike = 1 - mean.lpips
+    return alike if cfg.best_metric == "lpips" else (mean.ssim + alike + mean.psnr / CAP_DB) / 3
 
 
 def log(run: Run, scores: Mapping[float, Score], step: int, name: str) -> None:

@@ -39,7 +39,7 @@ def pixels(image: Tensor) -> NDArray[np.float32]:
 class Cell(NamedTuple):
     """A whole hour: truth, prediction and absolute error, each 3 H W, sized for a sheet."""
 
-    hour: int
+    hour: float
     truth: Tensor
     pred: Tensor
     error: Tensor

@@ -62,11 +62,12 @@ class Renderer:
 
 
 class Direct:
-    """The same for any network, pixel by pixel through its own forward pass."""
+    """The same for any network, pixel by pixel through its own forward pass, and at any size."""
 
     @torch.no_grad()
-    def __init__(self, model: Lightmap, image: Tensor) -> None:
-        self.model, (self.height, self.width) = model, image.shape[1:]
+    def __init__(self, model: Lightmap, image: Tensor, size: tuple[int, int] | None = None) -> None:
+        self.model = model
+        self.height, self.width = size or image.shape[1:]
         self.points = grid(self.height, self.width, image.device)
         self.seen = None
         if model.encoder is not None:
@@ -100,10 +101,6 @@ def frames(cfg: LightmapConfig, model: Lightmap, day: Day) -> Frame:
     """The model's pictures of a day."""
     base = Base(cfg, day)
     if not cfg.network:
-        return base.image
+        return lambda t: base.shown(base.image(t))
     draw = renderer(model, day.at(cfg.baseline_time))
-
-    def frame(t: float) -> Tensor:
-        return (base.image(t) + base.mix(t).gain * draw(t)).clamp(0, 1)
-
-    return frame
+    return lambda t: base.shown(base.image(t) + base.mix(t).gain * draw(t))

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import re
 from pathlib import Path
 
 import numpy as np
 
-from core.contract import Run
+from core.contract import Absent, Run
 from core.errors import AssayError
-from core.kit import checkpoint
 from core.kit.io import write_png
-from tasks.lightmap import data, synth
-from tasks.lightmap.config import LightmapConfig, size
-from tasks.lightmap.work import load, write_times
+from tasks.lightmap import checkpoints, data, pictures, synth, work
+from tasks.lightmap.blend import Base, Frame
+from tasks.lightmap.config import SIZE, LightmapConfig, size
+from tasks.lightmap.data import Day
+from tasks.lightmap.model import Lightmap
+from tasks.lightmap.render import Direct, frames
+
+say = logging.getLogger("lightmap").warning
+GIVEN = {  # settings that may differ from the checkpoint's
+    "data_dir",
+    "data",
+    "resize",
+    "city_size",
+    "city_seed",
+    "alpha_background",
+    "val_hours",
+    "val_downsample",
+}
 
 
 def infer(
@@ -23,14 +40,15 @@ def infer(
     time: float | None = None,
     out: str = "",
     baseline_path: str = "",
+    size: str = "",
+    force_baseline: bool = False,
 ) -> list[Path]:
-    """One frame at `time` (modulo 24) as the file `out`; without a time, all `infer_hours`."""
+    """One frame at `time` (any number, modulo 24) as the file `out`; without, all `infer_hours`."""
+    painter = Painter(cfg, run, ckpt, baseline_path, size, force_baseline)
     if time is None:
         folder = Path(out) if out else run.dir / "infer"
-        return _write(cfg, run, ckpt, baseline_path, folder, list(cfg.infer_hours))
-    path = Path(out) if out else run.dir / f"recon_{time:g}.png"
-    (made,) = _write(cfg, run, ckpt, baseline_path, path.parent, [time % 24])
-    return [made.rename(path)]
+        return [painter.write(t, folder / _name(t)) for t in cfg.infer_hours]
+    return [painter.write(time, Path(out) if out else run.dir / _name(time))]
 
 
 def batch_infer(
@@ -43,24 +61,95 @@ def batch_infer(
     end_hour: float = 23,
     step: float = 1,
     baseline_path: str = "",
+    size: str = "",
+    force_baseline: bool = False,
+    infer_script: str = "",
 ) -> list[Path]:
     """recon_<h>.png from start_hour to end_hour, both included; the model is loaded once."""
+    if infer_script:
+        say("infer_script %s is not needed: inference is a function here", infer_script)
     if not step > 0 or end_hour < start_hour:
         raise AssayError(f"no hours from {start_hour} to {end_hour} in steps of {step}")
-    times = np.arange(start_hour, end_hour + step / 1000, step)
-    return _write(cfg, run, ckpt, baseline_path, Path(output_dir), [float(t) for t in times])
+    painter = Painter(cfg, run, ckpt, baseline_path, size, force_baseline)
+    count = math.floor((end_hour - start_hour) / step + 1e-6) + 1
+    made = []
+    for i in range(count):
+        time = start_hour + i * step
+        made.append(painter.write(time, Path(output_dir) / _name(time)))
+        run.progress(i + 1, count)
+    return made
 
 
-def _write(
-    cfg: LightmapConfig, run: Run, ckpt: str, baseline_path: str, out: Path, times: list[float]
-) -> list[Path]:
-    """Render with the checkpoint's own settings; only the place of the data comes from `cfg`."""
-    saved = checkpoint.load(Path(ckpt))["state"]["about"]["config"]
-    place = cfg.model_dump(include={"data_dir", "alpha_background"}, exclude_defaults=True)
-    own = LightmapConfig.model_validate(saved | place)
-    model = load(own, Path(ckpt), run.device)
-    day = data.read_one(Path(baseline_path), own) if baseline_path else data.read(own)
-    return write_times(own, model, day.to(run.device), out, times)
+def evaluate(cfg: LightmapConfig, run: Run, *, ckpt: str) -> dict[str, object]:
+    """The metrics of a checkpoint under its own settings, but for those given with -o."""
+    own = _own(cfg, ckpt)
+    model = checkpoints.load(own, Path(ckpt), run.device)
+    measured = work.evaluate(own, model, work.data(own, run), run)
+    return {k: v.model_dump() if isinstance(v, Absent) else v for k, v in measured.items()}
+
+
+def _own(cfg: LightmapConfig, ckpt: str) -> LightmapConfig:
+    """A checkpoint's own settings, with what was given about data and measuring."""
+    saved = checkpoints.read(Path(ckpt), "cpu").config
+    given = cfg.model_dump(include=GIVEN, exclude_defaults=True)
+    return LightmapConfig.model_validate(saved.model_dump() | given)
+
+
+class Painter:
+    """A loaded model that writes frames of any hour, at any size.
+
+    Raises:
+        AssayError: the images are not those that the model was trained on.
+    """
+
+    def __init__(
+        self, cfg: LightmapConfig, run: Run, ckpt: str, baseline_path: str, size: str, force: bool
+    ) -> None:
+        own = _own(cfg, ckpt)
+        model = checkpoints.load(own, Path(ckpt), run.device)
+        saved = checkpoints.read(Path(ckpt), run.device)
+        if baseline_path:
+            day = data.read_one(Path(baseline_path), own)
+        elif saved.image is not None and cfg.data_dir is None:
+            day = data.alone(own, saved.image.cpu())
+        else:
+            day = data.read(own)
+        if (day.width, day.height) != (saved.width, saved.height):
+            raise AssayError(
+                f"the images are {day.width}x{day.height}, the training's were "
+                f"{saved.width}x{saved.height}",
+                f"-o resize={saved.width}x{saved.height}, or -o size=WxH for other output",
+                code="other_size",
+            )
+        if not force:
+            work.check_baseline(own, model, day)
+        self.frame = frames(own, model, day.to(run.device))
+        if size:
+            say("frames are %s: the base is resized (bicubic), the network is continuous", size)
+            self.frame = _enlarged(own, model, day.to(run.device), _size(size))
+
+    def write(self, time: float, path: Path) -> Path:
+        """One frame as PNG."""
+        return write_png(path, pictures.pixels(self.frame(time % 24)))
+
+
+def _enlarged(cfg: LightmapConfig, model: Lightmap, day: Day, to: tuple[int, int]) -> Frame:
+    """Frames of another size (width, height): the network at its own points, on a resized base."""
+    base = Base(cfg, data.enlarged(day, to))
+    if not cfg.network:
+        return lambda t: base.shown(base.image(t))
+    draw = Direct(model, day.at(cfg.baseline_time), to[::-1])
+    return lambda t: base.shown(base.image(t) + base.mix(t).gain * draw(t))
+
+
+def _name(time: float) -> str:
+    return f"recon_{round(time, 4):g}.png"
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not re.fullmatch(SIZE, text):
+        raise AssayError(f"size '{text}' is not WxH, such as 1920x1080")
+    return size(text)
 
 
 def synth_city(cfg: LightmapConfig, run: Run, *, output_dir: str, step: float = 1) -> list[Path]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core.errors import AssayError
 from core.kit.io import write_png
 from tasks.lightmap import inputs
+from tasks.lightmap.batch import sample
+from tasks.lightmap.blend import Base
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import digest, name, read, trained_hours
 from tests.kit.test_io import deep_png
@@ -187,8 +191,50 @@ def test_the_bundled_street_is_whole() -> None:
 
 
 def test_the_digest_tells_images_and_their_shapes_apart() -> None:
-    day = read(config())
-    assert digest(day, 3) == digest(read(config()), 3) != digest(day, 9)
+    cfg = config()
+    day = read(cfg)
+    assert digest(cfg, day) == digest(cfg, read(cfg)) != digest(config(baseline_time=9), day)
+    turned = day.frames.reshape(24, 3, 40, 33)  # the same bytes
+    assert digest(cfg, day) != digest(cfg, replace(day, frames=turned))
+
+
+def test_the_digest_of_a_blend_is_of_all_that_it_mixes() -> None:
+    plain, blend = config(), config(blend="linear")
+    day, changed = read(plain), read(plain)
+    changed.frames[5, 0, 0, 0] += 1
+    assert digest(plain, day) == digest(plain, changed)
+    assert digest(blend, day) != digest(blend, changed)
+    held = config(blend="linear", val_split="holdout", val_hours=[5])
+    assert digest(held, day) == digest(held, changed)
+
+
+def test_extra_times_are_trained_on_where_that_is_asked_for() -> None:
+    cfg = config(train_extra_times=True)
+    day, plain = read(cfg), read(config())
+    assert (len(day.hours), day.times) == (36, ())
+    assert day.hours[:4] == (0, 0.5, 1, 2)
+    assert torch.equal(day.at(0.5), plain.at(0.5))
+    assert torch.equal(day.at(23), plain.at(23))
+    batch = sample(cfg, Base(cfg, day), 0, 1)
+    assert set(batch.t.tolist()) == set(day.hours)
+
+
+def test_lists_may_be_written_as_in_the_seed() -> None:
+    cfg = LightmapConfig.model_validate({"val_hours": "0, 6,12", "alpha_background": "1,2,3"})
+    assert cfg.val_hours == (0, 6, 12)
+    assert cfg.alpha_background == (1, 2, 3)
+    assert LightmapConfig.model_validate({"val_hours": ""}).val_hours == (
+        0,
+        3,
+        6,
+        9,
+        12,
+        15,
+        18,
+        21,
+    )
+    with pytest.raises(ValueError, match="val_hours"):
+        LightmapConfig.model_validate({"val_hours": "0,six"})
 
 
 def test_holding_out_keeps_the_given_hour() -> None:

@@ -12,8 +12,8 @@ import torch
 from core.contract import Absent, Budget
 from core.errors import AssayError
 from core.events import series
-from core.kit.io import read_rgb, write_png
-from tasks.lightmap import losses, metrics, synth, task, tools, work
+from core.kit.io import read_rgb
+from tasks.lightmap import losses, metrics, task, tools, work
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import name, read
 from tests.lightmap.conftest import MakeRun, config
@@ -54,9 +54,11 @@ def test_every_variant_trains_evaluates_draws_and_infers(
 
 
 OFF = {
-    "encoder": {"be_channels": 5, "be_downsample": 2, "be_input": "replace"},
+    "encoder": {"be_channels": 5, "be_downsample": 2, "be_input": "replace", "be_every": 4},
     "patches": {"loss_ssim_w": 0.7, "patch_mix": 0.5, "lpips_freq": 3},
-    "lpips": {"loss_lpips_w": 0.4},
+    "lpips": {"loss_lpips_w": 0.4, "lpips_patch": 64},
+    "lpips of patches": {"lpips_patch": 40},
+    "choosing": {"early_stop_patience": 50, "num_workers": 0, "embed_baseline": True},
     "blend": {"blend_base": True},
     "sines": {"w0": 3.0},
     "gaussian": {"ff_dim": 3, "ff_sigma": 2.0},
@@ -79,6 +81,11 @@ ON = {
     "blend": {"blend": "linear", "blend_base": True},
     "schedule": {"lr_schedule": "none"},
     "residual": {"residual_mode": False},
+    "encoder at rest": {"use_baseline_encoder": True, "be_every": 2},
+    "half precision": {"amp": "bf16"},
+    "clipping": {"grad_clip": 1e-3},
+    "linear light": {"color_space": "linear"},
+    "extra times": {"train_extra_times": True},
     "film": {"film": True},
     "hash grid": {"hash_grid": True, "hash_log2_size": 10},
     "sines": {"activation": "sine"},
@@ -220,45 +227,6 @@ def test_the_table_of_hours_holds_the_scores_of_its_own_pictures(
 
 def reloaded(cfg: LightmapConfig, run: Any) -> tuple[Any, ...]:
     return cfg, work.load(cfg, run.judged(), "cpu"), read(cfg)
-
-
-def test_batch_infer_equals_single_infers_byte_for_byte(make_run: MakeRun, tmp_path: Path) -> None:
-    cfg = config(use_baseline_encoder=True)
-    run = make_run(cfg)
-    work.train(cfg, work.data(cfg, run), run)
-    ckpt = str(run.judged())
-    batch = tools.batch_infer(
-        config(), run, ckpt=ckpt, output_dir=str(tmp_path / "b"), start_hour=5, end_hour=7, step=0.5
-    )
-    assert [p.name for p in batch] == [f"recon_{t}.png" for t in ("5", "5.5", "6", "6.5", "7")]
-    for path, time in zip(batch, (5, 5.5, 6, 6.5, 7 + 24), strict=True):
-        out = str(tmp_path / f"one_{time}.png")
-        (one,) = tools.infer(config(), run, ckpt=ckpt, time=time, out=out)
-        assert one.read_bytes() == path.read_bytes()
-
-
-def test_infer_without_a_time_writes_the_config_s_own(make_run: MakeRun, tmp_path: Path) -> None:
-    cfg = config(infer_hours=[1.5, 20])
-    run = make_run(cfg)
-    work.train(cfg, work.data(cfg, run), run)
-    made = tools.infer(cfg, run, ckpt=str(run.judged()), out=str(tmp_path / "two"))
-    assert [p.name for p in made] == ["recon_1.5.png", "recon_20.png"]
-
-
-def test_the_baseline_image_alone_is_enough_to_infer(make_run: MakeRun, tmp_path: Path) -> None:
-    cfg = config()
-    run = make_run(cfg)
-    work.train(cfg, work.data(cfg, run), run)
-    noon = write_png(tmp_path / "noon.png", synth.City(40, 33, 0).frame(12))
-    options = {"ckpt": str(run.judged()), "time": 18.0}
-    (whole,) = tools.infer(cfg, run, out=str(tmp_path / "a.png"), **options)
-    (alone,) = tools.infer(
-        cfg, run, out=str(tmp_path / "b.png"), baseline_path=str(noon), **options
-    )
-    assert whole.read_bytes() == alone.read_bytes()
-    other = write_png(tmp_path / "other.png", synth.City(40, 33, 1).frame(12))
-    with pytest.raises(AssayError, match="not the baseline image"):
-        tools.infer(cfg, run, out=str(tmp_path / "c.png"), baseline_path=str(other), **options)
 
 
 def test_the_city_as_files_trains_like_the_city_itself(make_run: MakeRun, tmp_path: Path) -> None:
