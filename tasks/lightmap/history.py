@@ -19,6 +19,7 @@ class History:
         self.rates: list[float] = []  # of the first step and of the last
         self.step = 0  # the last one made
         self.kept = 0  # the last one validated
+        self.scores: list[tuple[float, float, float]] = []  # epoch, PSNR, SSIM of each validation
         self.best: float | None = None  # of what chooses the checkpoint
         self.best_at = 0  # its step
         self._sum, self._count = 0.0, 0
@@ -29,8 +30,9 @@ class History:
         if loss is not None:
             self._sum, self._count = self._sum + loss, self._count + 1
 
-    def judge(self, value: float) -> None:
-        """Note how good the checkpoint of this step is."""
+    def judge(self, value: float, epoch: float, psnr: float, ssim: float) -> None:
+        """Note how good the network of this step is; `value` is what chooses the checkpoint."""
+        self.scores.append((epoch, psnr, ssim))
         if self.best is None or value > self.best:
             self.best, self.best_at = value, self.step
 

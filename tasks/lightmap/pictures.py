@@ -9,26 +9,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from core.kit import figure
 from core.kit.io import write_png
+from tasks.lightmap.animation import clock
 from tasks.lightmap.blend import Frame, trivial
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, held_hours, trained_hours
-from tasks.lightmap.metrics import Score, means, score_all
+from tasks.lightmap.history import History
+from tasks.lightmap.metrics import Score, lpips_for, means, score_all
+from tasks.lightmap.model import Lightmap
 
 CELL = 200  # width of an image on a sheet, pixels, as near as whole factors come
 ERROR_SCALE = 4  # errors on the contact sheet are shown this much brighter
 ERROR_LIMIT = 0.25  # the error maps' fixed scale, so that runs can be compared by eye
 COLOURS = {"model": "C0", "blend": "C1", "nearest": "C2", "identity": figure.BASELINE}
-
-
-def clock(time: float) -> str:
-    """6.5 as 6:30."""
-    return f"{int(time)}:{round(time % 1 * 60):02d}"
 
 
 def pixels(image: Tensor) -> NDArray[np.float32]:
@@ -84,17 +83,25 @@ Rows = Mapping[str, Mapping[float, Score]]  # method -> time -> score
 
 
 def compare(cfg: LightmapConfig, day: Day, frame: Frame) -> Rows:
-    """The model and the trivial methods at every time that has an image."""
+    """The model and the trivial methods at every time that has an image; LPIPS of two of them."""
     methods = {"model": frame, **trivial(day, trained_hours(cfg, day), cfg.baseline_time)}
-    times = sorted([*day.hours, *day.times])
-    return {name: score_all(f, day, times, cfg.val_downsample) for name, f in methods.items()}
+    times, lpips = sorted([*day.hours, *day.times]), lpips_for(day, cfg.val_downsample)
+    return {
+        name: score_all(
+            f, day, times, cfg.val_downsample, lpips if name in ("model", "blend") else None
+        )
+        for name, f in methods.items()
+    }
 
 
 def by_hour(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> list[Path]:
-    """PSNR and SSIM over the day as a plot, and the same numbers as CSV."""
+    """PSNR, SSIM and LPIPS over the day as a plot, and the same numbers as CSV."""
+    panels = {"PSNR (dB)": "psnr", "SSIM": "ssim", "LPIPS": "lpips"}
+    if rows["model"][day.hours[0]].lpips is None:
+        del panels["LPIPS"]
     plot = figure.curves(
         out / "by_hour.png",
-        {"PSNR (dB)": _lines(cfg, day, rows, "psnr"), "SSIM": _lines(cfg, day, rows, "ssim")},
+        {label: _lines(cfg, day, rows, field) for label, field in panels.items()},
         x_label="hour of day",
         x_ticks=range(0, 25, 3),
         title="Quality by hour; nearest and blend never use the image of the hour itself",
@@ -110,6 +117,8 @@ def _lines(cfg: LightmapConfig, day: Day, rows: Rows, field: str) -> list[figure
             math.nan if name == "identity" and h == cfg.baseline_time else getattr(scores[h], field)
             for h in day.hours  # identity is exact at its own hour
         ]
+        if None in whole:
+            continue
         lines.append(figure.Line(name, day.hours, whole, COLOURS[name]))
         if name in ("model", "blend") and day.times:
             between = [getattr(scores[t], field) for t in day.times]
@@ -123,10 +132,12 @@ def _csv(cfg: LightmapConfig, day: Day, rows: Rows, path: Path) -> Path:
     with path.open("w", newline="") as file:
         write = csv.writer(file)
         write.writerow(
-            ["time", "kind", *[f"{name}_{x}" for name in rows for x in ("psnr", "ssim")]]
+            ["time", "kind", *[f"{name}_{x}" for name in rows for x in ("psnr", "ssim", "lpips")]]
         )
         for time in sorted([*day.hours, *day.times]):
-            values = [f"{x:.4f}" for name in rows for x in rows[name][time][:2]]
+            values = [
+                "" if x is None else f"{x:.4f}" for name in rows for x in rows[name][time][:3]
+            ]
             write.writerow([clock(time), kind(cfg, day, time), *values])
     return path
 
@@ -143,7 +154,7 @@ def kind(cfg: LightmapConfig, day: Day, time: float) -> str:
 def table(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> Path:
     """Means over whole hours and over the times between, method by method, as Markdown."""
     whole = [h for h in day.hours if h != cfg.given_hour]
-    head = ["method", "hours PSNR (dB)", "SSIM", "between PSNR (dB)", "SSIM"]
+    head = ["method", "hours PSNR (dB)", "SSIM", "LPIPS", "between PSNR (dB)", "SSIM", "LPIPS"]
     lines = [head, ["---"] * len(head)]
     lines += [
         [name, *_mean(scores, whole), *_mean(scores, day.times)] for name, scores in rows.items()
@@ -152,21 +163,58 @@ def table(cfg: LightmapConfig, day: Day, rows: Rows, out: Path) -> Path:
     path = out / "methods.md"
     path.write_text(
         f"{text}\n\nidentity: the {clock(cfg.baseline_time)} image unchanged. nearest, blend: from "
-        "known hours, never the hour itself. An hour that is given is not counted.\n"
+        "known hours, never the hour itself. A given hour is not counted. -: not measured.\n"
     )
     return path
 
 
 def _mean(scores: Mapping[float, Score], times: Sequence[float]) -> list[str]:
     if not times:
-        return ["-", "-"]
+        return ["-", "-", "-"]
     mean = means({t: scores[t] for t in times})
-    return [f"{mean.psnr:.2f}", f"{mean.ssim:.3f}"]
+    return [
+        f"{mean.psnr:.2f}",
+        f"{mean.ssim:.3f}",
+        "-" if mean.lpips is None else f"{mean.lpips:.3f}",
+    ]
 
 
-def _sized(image: Tensor) -> Tensor:
-    """3 H W near a sheet's width: shrunk by area mean, or with every pixel repeated."""
+def loss_curves(past: History, out: Path) -> list[Path]:
+    """The mean loss of every epoch and the scores of every validation; nothing without training."""
+    if not past.epochs:
+        return []
+    epochs = range(1, len(past.epochs) + 1)
+    panels = {"loss": [figure.Line("training, mean of the epoch", epochs, past.epochs)]}
+    if past.scores:
+        at, psnr, ssim = zip(*past.scores, strict=True)
+        panels["PSNR (dB)"] = [figure.Line("validation", at, psnr, "C2", marker="o")]
+        panels["SSIM"] = [figure.Line("validation", at, ssim, "C2", marker="o")]
+    return [figure.curves(out / "losses.png", panels, x_label="epoch", title="Training")]
+
+
+def feature_maps(model: Lightmap, day: Day, baseline_time: int, out: Path) -> list[Path]:
+    """Magnitudes of the encoder's features of the baseline image, all on one scale."""
+    if model.encoder is None:
+        return []
+    with torch.no_grad():
+        maps = model.encoder(day.at(baseline_time)).abs().cpu()
+    limit = max(float(np.percentile(maps.numpy(), 99)), 1e-6)
+    return [
+        figure.heat_sheet(
+            out / "features.png",
+            [_sized(one[None], CELL // 2)[0].numpy() for one in maps],
+            [f"channel {i}" for i in range(len(maps))],
+            columns=8,
+            limit=limit,
+            unit="magnitude; the scale ends at the 99th percentile",
+            title=f"Features of the {clock(baseline_time)} image",
+        )
+    ]
+
+
+def _sized(image: Tensor, cell: int = CELL) -> Tensor:
+    """C H W near a sheet's width: shrunk by area mean, or with every pixel repeated."""
     width = image.shape[2]
-    if width > CELL:
-        return F.avg_pool2d(image[None], -(-width // CELL))[0]
-    return image.repeat_interleave(CELL // width, 1).repeat_interleave(CELL // width, 2)
+    if width > cell:
+        return F.avg_pool2d(image[None], -(-width // cell))[0]
+    return image.repeat_interleave(cell // width, 1).repeat_interleave(cell // width, 2)

@@ -167,7 +167,7 @@ def keep(
         return
     mean = metrics.means(scores)
     choice = metrics.choice(cfg, mean, lpips)
-    past.judge(choice)
+    past.judge(choice, past.step / cfg.steps_per_epoch, mean.psnr, mean.ssim)
     run.checkpoint(state, past.step, {"choice": choice})
     run.report(mean.ssim, past.step)
 

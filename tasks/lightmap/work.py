@@ -9,7 +9,7 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit.image import psnr_of
 from core.kit.io import write_png
-from tasks.lightmap import history, metrics, pictures
+from tasks.lightmap import animation, history, metrics, pictures
 from tasks.lightmap.blend import trivial
 from tasks.lightmap.checkpoints import load
 from tasks.lightmap.config import LightmapConfig
@@ -91,7 +91,7 @@ def check_baseline(cfg: LightmapConfig, model: Lightmap, day: Day) -> None:
 
 
 def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: Run) -> list[Path]:
-    """Contact sheet, error maps, quality by hour, and the table beside the trivial methods."""
+    """The day and its errors as sheets and a film, quality by hour and beside trivial methods."""
     out.mkdir(parents=True, exist_ok=True)
     frame = frames(cfg, model, data)
     hours, rows = pictures.cells(data, frame), pictures.compare(cfg, data, frame)
@@ -99,5 +99,9 @@ def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: R
         pictures.contact_sheet(hours, out),
         pictures.error_maps(hours, out),
         *pictures.by_hour(cfg, data, rows, out),
+        *pictures.loss_curves(history.read(run.dir), out),
+        *pictures.feature_maps(model, data, cfg.baseline_time, out),
+        animation.slider(frame, out),
+        *animation.day(frame, out),
         pictures.table(cfg, data, rows, out),
     ]
