@@ -1,0 +1,10 @@
+"""Proof to mypy that the module of the six functions is complete."""
+
+from __future__ import annotations
+
+from core.contract import Work
+from tasks.route import work
+from tasks.route.config import RouteConfig
+from tasks.route.regions import Split
+
+_: Work[RouteConfig, Split, work.Model] = work

@@ -1,0 +1,1 @@
+"""The networks: an image's pixels to road logits."""

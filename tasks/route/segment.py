@@ -1,0 +1,198 @@
+"""The road probability of a whole image: sliding windows, blended, smoothed once, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor, nn
+
+from core.errors import AssayError
+from core.kit.tiles import stitch
+from tasks.route.city.paint import smooth_noise
+from tasks.route.config import RouteConfig
+from tasks.route.geotiff import Picture
+
+Map = NDArray[np.float32]  # H W in [0, 1]
+VERSION = 1  # of the stitching: part of what a cached map belongs to
+RANGE = 1e-3  # how far a cached map may leave [0, 1]
+
+
+def probability(
+    cfg: RouteConfig,
+    net: nn.Module,
+    picture: Picture,
+    device: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Map:
+    """Road probability of every pixel, H W; from the cache when it holds this very map."""
+    belongs = fingerprint(cfg, net, picture) if cfg.cache_prob else {}
+    if cfg.cache_prob:
+        kept = recall(cfg.cache_prob, belongs, picture.rgb.shape[:2], cfg.cache_policy)
+        if kept is not None:
+            return kept
+    prob = _segment(cfg, net, picture, device, progress)
+    if cfg.cache_prob:
+        keep(cfg.cache_prob, prob, belongs)
+    return prob
+
+
+@torch.no_grad()
+def _segment(
+    cfg: RouteConfig,
+    net: nn.Module,
+    picture: Picture,
+    device: str,
+    progress: Callable[[int, int], None],
+) -> Map:
+    """Stitch, blur, clear what holds no data."""
+    image = torch.from_numpy(picture.rgb).permute(2, 0, 1)
+    side = patch_of(cfg, net)
+    net.eval()
+
+    def predict(rgb: Tensor) -> Tensor:
+        made: Tensor = net(rgb).sigmoid()
+        if cfg.tta == "flip":
+            for axes in ((-1,), (-2,), (-1, -2)):
+                made = made + net(rgb.flip(axes)).sigmoid().flip(axes)
+            made = made / 4
+        return made[:, None]
+
+    stride = min(cfg.stride, side)
+    made = stitch(
+        image,
+        predict,
+        tile=side,
+        stride=stride,
+        batch=cfg.infer_batch,
+        device=device,
+        progress=progress,
+    )
+    prob: Map = made[0].numpy()
+    if cfg.smooth_sigma:
+        prob = gaussian_filter(prob, cfg.smooth_sigma, mode="nearest").astype(np.float32)
+    if picture.nodata is not None:
+        prob[picture.nodata] = 0
+    if not np.isfinite(prob).all():
+        raise AssayError("the network gives NaN or infinite probabilities", "Check its weights")
+    return prob.clip(0, 1).astype(np.float32, copy=False)
+
+
+def patch_of(cfg: RouteConfig, net: nn.Module) -> int:
+    """Side of a window: fixed by the network's position table, else by the config."""
+    own = getattr(net, "patch", None)
+    return int(own) if own else cfg.patch
+
+
+def degraded(mask: NDArray[np.uint8], noise: float, seed: int) -> Map:
+    """A road mask as probability. `noise` weakens roads and raises the land, in smooth patches."""
+    prob: Map = mask.astype(np.float32) / np.float32(255)
+    if noise:
+        rng = np.random.default_rng([seed, 53])
+        height, width = mask.shape
+        weak, false = (smooth_noise(rng, height, width, 24) for _ in range(2))
+        a = np.float32(noise)
+        prob = prob * (1 - a * weak) + (1 - prob) * (a / 2) * false
+    return prob
+
+
+def fingerprint(cfg: RouteConfig, net: nn.Module, picture: Picture) -> dict[str, Any]:
+    """All that a map depends on."""
+    pixels = hashlib.sha256(picture.rgb.tobytes())
+    if picture.nodata is not None:
+        pixels.update(picture.nodata.tobytes())
+    weights = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        weights.update(name.encode())
+        weights.update(tensor.detach().cpu().numpy().tobytes())
+    return {
+        "pixels": pixels.hexdigest(),
+        "checkpoint": weights.hexdigest(),
+        "model": type(net).__name__,
+        "patch": patch_of(cfg, net),
+        "stride": cfg.stride,
+        "sigma": cfg.smooth_sigma,
+        "tta": cfg.tta,
+        "version": VERSION,
+    }
+
+
+def recall(path: Path, belongs: dict[str, Any], shape: tuple[int, ...], policy: str) -> Map | None:
+    """The cached map, or None when it must be made again (said on stderr, with the reason).
+
+    Raises:
+        AssayError: values that are no probabilities; with policy `error`, a map of something else.
+    """
+    side = path.with_suffix(".json")
+    if not path.exists():
+        return None
+    try:
+        raw = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        return _stale(path, f"it cannot be read ({error})", policy)
+    if raw.shape != tuple(shape):
+        return _stale(path, f"it is {raw.shape}, the image {tuple(shape)}", policy)
+    if not side.exists():
+        prob = _as_probability(path, raw)
+        _say(f"{path} has no {side.name}: taken as it is, nobody knows which image it belongs to")
+        return prob
+    try:
+        theirs = json.loads(side.read_text())
+    except ValueError as error:
+        return _stale(path, f"{side.name} cannot be read ({error})", policy)
+    if not isinstance(theirs, dict) or theirs.get("map") != _digest(raw):
+        return _stale(path, f"it is not the map that {side.name} describes", policy)
+    differing = sorted(k for k, v in belongs.items() if theirs.get(k) != v)
+    if differing and policy != "trust":
+        return _stale(path, f"it belongs to other {', '.join(differing)}", policy)
+    return _as_probability(path, raw)
+
+
+def _stale(path: Path, why: str, policy: str) -> Map | None:
+    """None, said on stderr; or the refusal that the policy asks for."""
+    if policy == "error":
+        raise AssayError(
+            f"cached probability {path}: {why}", "Delete it, or cache_policy=check", code="cache"
+        )
+    _say(f"{path} is made again: {why}")
+    return None
+
+
+def _as_probability(path: Path, raw: NDArray[Any]) -> Map:
+    """Floats as they are, bytes over 255."""
+    if raw.dtype == np.uint8:
+        return raw.astype(np.float32) / np.float32(255)
+    if raw.dtype not in (np.float16, np.float32, np.float64):
+        raise AssayError(f"{path} holds {raw.dtype}", "A probability map is float or uint8")
+    low, high = float(raw.min()), float(raw.max())
+    if not (low >= -RANGE and high <= 1 + RANGE):  # NaN too
+        raise AssayError(f"{path} holds values from {low:g} to {high:g}, no probabilities")
+    return raw.astype(np.float32).clip(0, 1)
+
+
+def keep(path: Path, prob: Map, belongs: dict[str, Any]) -> None:
+    """Write side-car and map, each whole or not at all; a torn pair does not fit together."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(json.dumps({**belongs, "map": _digest(prob)}, indent=1))
+    fresh.rename(path.with_suffix(".json"))
+    with fresh.open("wb") as file:
+        np.save(file, prob)
+    fresh.rename(path)
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def _say(text: str) -> None:
+    print(f"route: {text}", file=sys.stderr)  # noqa: T201 - the run's log
