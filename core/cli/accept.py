@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.contract import Task
     from core.ledger import Ledger
     from core.ledger.baselines import Yardstick
-    from core.ledger.record import RunRecord, Verdict
+    from core.ledger.record import Verdict
     from core.project import Project
 
 baseline = typer.Typer(help="Set, show or remove the yardsticks in ledger/baselines.yaml.")
@@ -53,10 +53,9 @@ def register(app: typer.Typer) -> None:
         A study is judged by its own criteria and reference. The verdict is recorded.
         """
         from core import project, registry
-        from core.cli import judged
         from core.ledger import Ledger, baselines
         from core.report import table, verdict
-        from core.study import folder
+        from core.study import folder, judged
 
         here = project.find()
         declared = registry.load(here).find(task)
@@ -104,8 +103,8 @@ def _selftest(
 ) -> Answer:
     """Whether the task's criteria refuse what they must."""
     from core import acceptance, judging
-    from core.cli import judged
     from core.errors import AssayError, Exit
+    from core.study import judged
 
     found = acceptance.selftest(
         task.metrics,
@@ -144,20 +143,15 @@ def set_(
 
     from core import project, registry
     from core.cli.answer import local
-    from core.errors import AssayError
     from core.ledger import Ledger, baselines
+    from core.study import judged
 
     here = project.find()
     declared = registry.load(here).find(task)
-    ledger = Ledger(here)
-    chosen = {r.run: r for ref in runs for r in _countable(ledger, declared, ref, only)}
-    if len({r.group for r in chosen.values()}) > 1:
-        raise AssayError(
-            f"{', '.join(runs)} are of several groups", "A yardstick's runs differ by seed alone"
-        )
-    ids = sorted(chosen, key=lambda run: (chosen[run].seed, run))
     old = baselines.load(here).get(task, {}).get(name)
-    new = baselines.put(here, task, ids, by=by, name=name, note=note)
+    new = judged.set_baseline(
+        here, Ledger(here), declared, runs, name=name, note=note, by=by, only=only
+    )
     replaced = f"\nreplaces {' '.join(old.runs)}, set {local(old.set)}" if old else ""
     return Answer(asdict(new), _line(task, name, new) + replaced)
 
@@ -189,19 +183,6 @@ def remove(task: str, name: Name = "baseline") -> Answer:
 
     old = baselines.remove(project.find(), task, name)
     return Answer(asdict(old), f"removed {_line(task, name, old)}")
-
-
-def _countable(ledger: Ledger, task: Task[Any], ref: str, only: bool) -> list[RunRecord]:
-    """The finished runs that a reference stands for."""
-    from core import acceptance
-    from core.cli import judged
-    from core.errors import AssayError
-
-    runs = judged.named(ledger, task, ref)
-    counting = acceptance.usable([ledger.find(ref)] if only else runs)
-    if not counting:
-        raise AssayError(f"{ref} has no finished run that counts", "See `assay show`")
-    return counting
 
 
 def _line(task: str, name: str, one: Yardstick) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from core import clock
+from core.report.numbers import age, number
 
 GLYPHS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive"}
 RIGHT = {"age", "seed", "value", "gain", "n"}  # columns of numbers
@@ -77,23 +76,3 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "n": str(row["seeds"] or ""),
         "commit": (row["head"] or row["commit"] or "")[:8] + ("*" if row["dirty"] else ""),
     }
-
-
-def number(value: float | None, unit: str) -> str:
-    """A metric with its unit; blank when it is not known."""
-    if value is None:
-        return ""
-    return f"{value:.4g}" if unit in ("", "1") else f"{value:.4g} {unit}"
-
-
-def age(stamp: str) -> str:
-    """How long ago an instant was: 40 s, 12 min, 5 h, 3 d."""
-    passed = clock.now() - clock.parse(stamp)
-    for unit, length in (
-        ("d", timedelta(days=1)),
-        ("h", timedelta(hours=1)),
-        ("min", timedelta(minutes=1)),
-    ):
-        if passed >= length:
-            return f"{passed // length} {unit}"
-    return f"{max(0, passed // timedelta(seconds=1))} s"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.cli.answer import local
-from core.cli.listing import number
 from core.ledger import folder
 from core.ledger.record import RunRecord
 from core.project import Project
+from core.report.numbers import number
 
 TAIL = 10  # lines of the log that a run which did not finish shows
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from core.project import Project
-    from core.report.groups import Comparison
     from core.report.trials import Search
     from core.study.folder import Folder
     from core.study.plan import Plan
@@ -18,12 +17,13 @@ Form = Literal["table", "markdown", "csv", "latex"]
 def tables(project: Project, folder: Folder, form: Form = "table", whole: bool = False) -> str:
     """The tables of a study; without `whole` only metrics that are judged, but CSV has all."""
     from core.report import groups, table, trials
+    from core.study import comparison
 
     made = []
     if found := _search(project, folder):
         made += trials.tidy(found) if form == "csv" else trials.tables(found)
-    if comparison := _comparison(project, folder, whole or form == "csv"):
-        made += groups.tidy(comparison) if form == "csv" else groups.tables(comparison)
+    if arms := comparison.of(project, folder, whole or form == "csv"):
+        made += groups.tidy(arms) if form == "csv" else groups.tables(arms)
     forms = {"markdown": table.markdown, "csv": table.csv, "latex": table.latex}
     return forms.get(form, table.text)(made) or "nothing has finished yet"
 
@@ -31,12 +31,13 @@ def tables(project: Project, folder: Folder, form: Form = "table", whole: bool =
 def draw(project: Project, folder: Folder, to: Path) -> list[Path]:
     """Draw what the study found; the files made."""
     from core.report import plots
+    from core.study import comparison
 
     made = []
     if found := _search(project, folder):
         made += plots.search(found, to, folder.plan.id)
-    if comparison := _comparison(project, folder):
-        made += plots.comparison(comparison, to, folder.plan.id)
+    if arms := comparison.of(project, folder):
+        made += plots.comparison(arms, to, folder.plan.id)
     return made
 
 
@@ -56,36 +57,6 @@ def _search(project: Project, folder: Folder) -> Search | None:
         storage.objectives(project, folder),
         [f"No constraint: {clause}" for clause in left_out],
     )
-
-
-def _comparison(project: Project, folder: Folder, whole: bool = False) -> Comparison | None:
-    """The arms of a study, for reports; None when it has none (yet)."""
-    from core import registry
-    from core.contract import clauses
-    from core.ledger import Ledger
-    from core.report.groups import Comparison, Group
-    from core.study import plan as studies
-    from core.study import verdicts
-
-    if not folder.cells:
-        return None
-    plan = folder.plan
-    task = registry.load(project).find(plan.study.task)
-    results = verdicts.of(project, Ledger(project), folder)
-    levels = {arm.label: arm.levels for arm in plan.arms if plan.study.design == "factorial"}
-    groups = [
-        Group(arm.label, arm.runs, arm.verdict, arm.why, levels.get(arm.label, {}))
-        for arm in results.arms
-    ]
-    own = next((g for g in groups if g.label == results.reference), None)
-    conditions = {r.comparable for arm in results.arms for r in (*arm.runs, *results.baseline)}
-    recorded = None
-    if results.baseline and len(conditions) == 1:  # else the clauses say why there is no comparison
-        recorded = Group("the baseline", results.baseline)
-    title = f"{plan.id}: {task.name}, {plan.study.kind}"
-    judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
-    metrics = [m for m in task.metrics if whole or m.name in judged]
-    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds, task.primary)
 
 
 def planned(plan: Plan) -> str:

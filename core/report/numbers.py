@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 
-from core import stats
+from core import clock, stats
 from core.contract import Metric
 from core.stats import Estimate
 
@@ -70,3 +71,23 @@ def _places(size: float) -> int | None:
 def exact(value: float | None) -> str:
     """A number in full; "" for one that is not known."""
     return "" if value is None or math.isnan(value) else repr(value)
+
+
+def number(value: float | None, unit: str) -> str:
+    """A metric with its unit; blank when it is not known."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if unit in ("", "1") else f"{value:.4g} {unit}"
+
+
+def age(stamp: str) -> str:
+    """How long ago an instant was: 40 s, 12 min, 5 h, 3 d."""
+    passed = clock.now() - clock.parse(stamp)
+    for unit, length in (
+        ("d", timedelta(days=1)),
+        ("h", timedelta(hours=1)),
+        ("min", timedelta(minutes=1)),
+    ):
+        if passed >= length:
+            return f"{passed // length} {unit}"
+    return f"{max(0, passed // timedelta(seconds=1))} s"

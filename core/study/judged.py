@@ -1,13 +1,15 @@
-"""What `assay accept` judges: a group of runs, or an arm of a study."""
+"""Judging what somebody points at: a group of runs, or an arm of a study."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from core import judging
+from core import acceptance, judging
 from core.contract import Task
 from core.errors import AssayError, Exit, unknown
 from core.ledger import Ledger, baselines
+from core.ledger.baselines import Yardstick
 from core.ledger.record import RunRecord, Verdict
 from core.project import Project
 from core.study import folder, verdicts
@@ -89,3 +91,36 @@ def named(ledger: Ledger, task: Task[Any], ref: str) -> list[RunRecord]:
             f"{ref} is a run of {runs[0].task}, not of {task.name}", f"See `assay ls {task.name}`"
         )
     return runs
+
+
+def set_baseline(
+    here: Project,
+    ledger: Ledger,
+    task: Task[Any],
+    refs: Sequence[str],
+    *,
+    name: str = baselines.DEFAULT,
+    note: str = "",
+    by: str = "human",
+    only: bool = False,
+) -> Yardstick:
+    """Record what a task's runs are judged against; each reference stands for its whole group.
+
+    Raises:
+        AssayError: a reference has no run that counts, or they are of several groups.
+    """
+    chosen = {r.run: r for ref in refs for r in _countable(ledger, task, ref, only)}
+    if len({r.group for r in chosen.values()}) > 1:
+        raise AssayError(
+            f"{', '.join(refs)} are of several groups", "A yardstick's runs differ by seed alone"
+        )
+    ids = sorted(chosen, key=lambda run: (chosen[run].seed, run))
+    return baselines.put(here, task.name, ids, by=by, name=name, note=note)
+
+
+def _countable(ledger: Ledger, task: Task[Any], ref: str, only: bool) -> list[RunRecord]:
+    """The finished runs that a reference stands for."""
+    counting = acceptance.usable([ledger.find(ref)] if only else named(ledger, task, ref))
+    if not counting:
+        raise AssayError(f"{ref} has no finished run that counts", "See `assay show`")
+    return counting

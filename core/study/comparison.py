@@ -1,0 +1,35 @@
+"""The arms of a list study beside each other, as tables, plots and screens show them."""
+
+from __future__ import annotations
+
+from core import registry
+from core.contract import clauses
+from core.ledger import Ledger
+from core.project import Project
+from core.report.groups import Comparison, Group
+from core.study import plan as studies
+from core.study import verdicts
+from core.study.folder import Folder
+
+
+def of(project: Project, folder: Folder, whole: bool = False) -> Comparison | None:
+    """The arms of a study, for reports; None when it has none (yet)."""
+    if not folder.cells:
+        return None
+    plan = folder.plan
+    task = registry.load(project).find(plan.study.task)
+    results = verdicts.of(project, Ledger(project), folder)
+    levels = {arm.label: arm.levels for arm in plan.arms if plan.study.design == "factorial"}
+    groups = [
+        Group(arm.label, arm.runs, arm.verdict, arm.why, levels.get(arm.label, {}))
+        for arm in results.arms
+    ]
+    own = next((g for g in groups if g.label == results.reference), None)
+    conditions = {r.comparable for arm in results.arms for r in (*arm.runs, *results.baseline)}
+    recorded = None
+    if results.baseline and len(conditions) == 1:  # else the clauses say why there is no comparison
+        recorded = Group("the baseline", results.baseline)
+    title = f"{plan.id}: {task.name}, {plan.study.kind}"
+    judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
+    metrics = [m for m in task.metrics if whole or m.name in judged]
+    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds, task.primary)
