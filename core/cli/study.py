@@ -118,6 +118,28 @@ def show(ref: Ref) -> Answer:
     )
 
 
+@command(study)
+def pause(ref: Ref) -> Answer:
+    """Let no further run of a study begin; `assay resume` goes on. Runs under way end as ever."""
+    from core import project
+    from core import study as studies
+
+    found = studies.pause(project.find(), ref)
+    return Answer({"paused": found.plan.id}, f"paused {found.plan.id}")
+
+
+@command(study)
+def requeue(run: Annotated[str, typer.Argument(help="A run that did not finish.")]) -> Answer:
+    """Have a study's run done again from its checkpoint: now, or when the study is resumed."""
+    from core import project
+    from core import study as studies
+
+    here = project.find()
+    found = studies.find(here, studies.requeue(here, run))
+    then = "" if found.led() else f"; go on with `assay resume {found.plan.id}`"
+    return Answer({"study": found.plan.id, "running": found.led()}, f"queued {run} again{then}")
+
+
 def study_named(project: Project, ref: str) -> bool:
     """Whether `ref` means a study."""
     from core.study import folder
@@ -127,9 +149,11 @@ def study_named(project: Project, ref: str) -> bool:
 
 def resume_study(project: Project, ref: str) -> Answer:
     """Go on with a study: what finished stays, what was interrupted goes on from its checkpoint."""
-    from core.study import folder
+    from core import study as studies
 
-    return _lead(project, folder.find(project, ref))
+    if studies.unpause(project, ref):
+        return Answer({"study": ref, "unpaused": True}, f"study {ref} goes on")
+    return _lead(project, studies.find(project, ref))
 
 
 def _lead(project: Project, folder: Folder) -> Answer:

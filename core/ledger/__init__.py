@@ -123,6 +123,14 @@ class Ledger:
         """Rows as `assay ls` shows them; see core.ledger.board.rows."""
         return self._index.read(lambda db: board.rows(db, self.project, where, sort, limit, offset))
 
+    def count(self, where: str | None = None) -> int:
+        """How many runs match a filter."""
+        return self._index.read(lambda db: query.count(db, where))
+
+    def mark(self) -> tuple[int, ...]:
+        """Differs from before when this clone recorded something; a few file stats."""
+        return tuple(path.stat().st_size for path in self._journal.files())
+
     def names(self) -> list[str]:
         """Every `metric.x` and `config.x` that `rows` and filters know."""
         return sorted(f"{kind}.{name}" for kind, name in self._index.read(flat.columns))

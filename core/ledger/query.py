@@ -120,6 +120,14 @@ def select(
     return _run(db, sql, (-1 if limit is None else limit, offset), where or "")
 
 
+def count(db: sqlite3.Connection, where: str | None = None) -> int:
+    """How many rows a filter leaves; see `select`."""
+    condition, used = _condition(where or "true", Names(db))
+    tables = {c.table for c in used}
+    sql = f"SELECT count(*) FROM {_join(tables, 'run')} WHERE ({condition})"
+    return int(_run(db, sql, (), where or "")[0][0])
+
+
 def quote(text: str) -> str:
     """A text as a filter writes it."""
     return "'" + text.replace("'", "''") + "'"
@@ -214,6 +222,6 @@ def _may(action: int, first: str | None, second: str | None, *_: str | None) -> 
     allowed = (
         action == sqlite3.SQLITE_SELECT
         or (action == sqlite3.SQLITE_READ and first in ("run", "metric", "config"))
-        or (action == sqlite3.SQLITE_FUNCTION and (second in FUNCTIONS or second == "gone"))
+        or (action == sqlite3.SQLITE_FUNCTION and (second in FUNCTIONS or second in ("gone", "count")))
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

@@ -10,7 +10,18 @@ from core.ledger import Ledger
 from core.project import Project
 from core.study.folder import Folder, every, find, named
 
-__all__ = ["Folder", "every", "find", "named", "runs_of", "stop", "wait"]
+__all__ = [
+    "Folder",
+    "every",
+    "find",
+    "named",
+    "pause",
+    "requeue",
+    "runs_of",
+    "stop",
+    "unpause",
+    "wait",
+]
 
 POLL_S = 0.2
 
@@ -47,11 +58,62 @@ def stop(project: Project, ref: str) -> list[str]:
     Raises:
         AssayError: nobody works on it.
     """
+    folder = _led(project, ref)
+    folder.stop_file.touch()
+    where = f"study = '{folder.plan.id}' and status = 'running'"
+    return [row["run"] for row in Ledger(project).rows(["run"], where=where)]
+
+
+def pause(project: Project, ref: str) -> Folder:
+    """Have no worker of a study begin another run; those under way go on to their end.
+
+    Raises:
+        AssayError: nobody works on it.
+    """
+    folder = _led(project, ref)
+    folder.pause_file.touch()
+    return folder
+
+
+def unpause(project: Project, ref: str) -> bool:
+    """Let a paused study go on; whether it was paused and running."""
+    folder = find(project, ref)
+    paused = folder.led() and folder.pause_file.exists()
+    folder.pause_file.unlink(missing_ok=True)
+    return paused
+
+
+def requeue(project: Project, ref: str) -> str:
+    """Have a run of a study that did not finish done again, from its checkpoint; the study's id.
+
+    Workers take it at once; of a study that is not running, the next session does.
+
+    Raises:
+        AssayError: the run is of no study, runs, or finished.
+    """
+    from core.study import cells, search
+
+    record = Ledger(project).find(ref)
+    if record.study is None:
+        raise AssayError(
+            f"run {record.run} is of no study", f"Go on with `assay resume {record.run}`"
+        )
+    if record.status in ("running", *cells.FINAL):
+        raise AssayError(
+            f"run {record.run} is {record.status}: nothing to do again",
+            f"See `assay show {record.run}`",
+            code="not_requeued",
+        )
+    folder = find(project, record.study)
+    trial = {"trial": search.requeue(folder, record.run)} if record.kind == "trial" else {}
+    folder.note("requeued", run=record.run, **trial)
+    return record.study
+
+
+def _led(project: Project, ref: str) -> Folder:
     folder = find(project, ref)
     if not folder.led():
         raise AssayError(
             f"study {folder.plan.id} is not running", "See `assay study list`", code="not_running"
         )
-    folder.stop_file.touch()
-    where = f"study = '{folder.plan.id}' and status = 'running'"
-    return [row["run"] for row in Ledger(project).rows(["run"], where=where)]
+    return folder

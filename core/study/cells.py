@@ -24,6 +24,7 @@ from core.study.plan import Cell
 ATTEMPTS = 3  # of a run that crashes or is lost: the first and two retries
 POLL_S = 0.3
 BROKEN = ("crashed", "lost")
+FINAL = ("finished", "pruned")  # nothing is left of these to do again
 
 
 class State(NamedTuple):
@@ -41,7 +42,9 @@ def work(supervisor: Supervisor, folder: Folder) -> None:
         now = states(supervisor.ledger, folder)
         if not any(s.what in ("open", "running") for s in now):
             return
-        if not any(_try(supervisor, folder, i) for i, s in enumerate(now) if s.what == "open"):
+        paused = folder.pause_file.exists()
+        todo = (i for i, s in enumerate(now) if s.what == "open" and not paused)
+        if not any(_try(supervisor, folder, i) for i in todo):
             time.sleep(POLL_S)  # others are at the rest; one of them may yet be lost
 
 
@@ -75,11 +78,13 @@ def states(ledger: Ledger, folder: Folder) -> list[State]:
     journal = folder.journal()
     reused = {e["cell"]: e["run"] for e in journal if e["kind"] == "reused"}
     begun = max((i for i, e in enumerate(journal) if e["kind"] == "session"), default=0)
-    over = {e["run"] for e in journal[begun:] if e["kind"] == "ended"}
+    last = {e["run"]: (i, e["kind"]) for i, e in enumerate(journal) if "run" in e}
+    over = {run for run, (i, kind) in last.items() if kind == "ended" and i >= begun}
+    asked = {run for run, (_, kind) in last.items() if kind == "requeued"}
     return [
         State(cell, "settled", reused[i])
         if i in reused
-        else _state(cell, runs.get((cell.arm, cell.seed)), over)
+        else _state(cell, runs.get((cell.arm, cell.seed)), over, asked)
         for i, cell in enumerate(folder.cells)
     ]
 
@@ -89,13 +94,19 @@ def left(ledger: Ledger, folder: Folder) -> int:
     return sum(s.what != "settled" for s in states(ledger, folder))
 
 
-def _state(cell: Cell, row: dict[str, Any] | None, over: set[str]) -> State:
-    """`over`: runs that ended in this session; what was cancelled in it stays so for now."""
+def _state(cell: Cell, row: dict[str, Any] | None, over: set[str], asked: set[str]) -> State:
+    """Where the cell of a run stands.
+
+    `over`: runs that ended in this session; what was cancelled in it stays so for now, unless it is
+    `asked` for again.
+    """
     if row is None:
         return State(cell, "open", None)
     run, status = row["run"], row["status"]
     if status == "running":
         return State(cell, "running", run)
+    if run in asked and status not in FINAL:
+        return State(cell, "open", run)
     if status == "cancelled":
         return State(cell, "stopped" if run in over else "open", run)
     broken = status in BROKEN and row["attempt"] < ATTEMPTS

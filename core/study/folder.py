@@ -83,6 +83,11 @@ class Folder:
         """Its presence asks all workers to stop."""
         return self.path / "stop"
 
+    @property
+    def pause_file(self) -> Path:
+        """While it is there, no worker begins another run."""
+        return self.path / "pause"
+
     def led(self) -> bool:
         """Whether a parent watches over the study: it is running."""
         return locks.held(self.path / "parent")
@@ -104,6 +109,7 @@ class Folder:
             )
         try:
             self.stop_file.unlink(missing_ok=True)
+            self.pause_file.unlink(missing_ok=True)
             yield
         finally:
             os.close(fd)
@@ -118,13 +124,13 @@ def create(project: Project, plan: Plan) -> Folder:
 
 def every(project: Project) -> list[Folder]:
     """The studies of this clone whose plan can be read, newest first."""
-    found = [f for f in _folders(project) if not f.unreadable]
+    found = [f for f in folders(project) if not f.unreadable]
     return sorted(found, key=lambda f: f.plan.created, reverse=True)
 
 
 def unreadable(project: Project) -> list[str]:
     """The names of the folders whose plan is damaged, or written by another version."""
-    return sorted(f.path.name for f in _folders(project) if f.unreadable)
+    return sorted(f.path.name for f in folders(project) if f.unreadable)
 
 
 def find(project: Project, ref: str) -> Folder:
@@ -148,11 +154,12 @@ def find(project: Project, ref: str) -> Folder:
 
 def named(project: Project, ref: str) -> bool:
     """Whether `ref` means a study (and not a run)."""
-    ids = [f.path.name for f in _folders(project)]  # <name>-<6 letters>
+    ids = [f.path.name for f in folders(project)]  # <name>-<6 letters>
     return bool(ref) and any(ref == i.rpartition("-")[0] or i.startswith(ref) for i in ids)
 
 
-def _folders(project: Project) -> list[Folder]:
+def folders(project: Project) -> list[Folder]:
+    """All studies of this clone, readable or not."""
     return [Folder(p.parent) for p in _all(project).glob("*/plan.json")]
 
 

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import execute, ledger, locks, outcome
 from core.errors import AssayError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RETRIES = 2  # of a run that crashes or is lost
 AGAIN = ("crashed", "lost", "cancelled")  # how a run ends that may yet finish
+ASKED = "asked"  # user attribute of a trial that somebody wants done again however it ended
 POLL_S = 0.3
 APART = 1009  # between the seeds of two workers' samplers
 
@@ -38,10 +39,11 @@ def work(supervisor: Supervisor, folder: Folder) -> None:
     search = Search(supervisor, folder)
     while not supervisor.stopped:
         outcome.adopt(supervisor.project, supervisor.ledger)
-        with search.next_trial() as trial:
-            if trial is not None:
-                search.run(trial)
-                continue
+        if not folder.pause_file.exists():
+            with search.next_trial() as trial:
+                if trial is not None:
+                    search.run(trial)
+                    continue
         if not _left(folder, search.study.get_trials(deepcopy=False)):
             return
         time.sleep(POLL_S)  # others are at the last trials; one of them may yet be lost
@@ -120,8 +122,9 @@ class Search:
         for trial in _running(trials):
             if self._alive(trial):
                 continue
-            if trial.number not in done:
-                self._queue_again(trial, retries=trial.user_attrs.get("retries", 0) + 1)
+            if trial.number not in done and not self._queue_again(trial, _retries(trial) + 1):
+                run = trial.user_attrs.get("run")
+                self._folder.note("ended", trial=trial.number, run=run, status="lost")
             self.study.tell(trial.number, state=_state("FAIL"))
         return self.study.get_trials(deepcopy=False)
 
@@ -132,17 +135,16 @@ class Search:
         held = self._folder.claimed(_claim(trial.number))
         return held if held is not None else self._folder.plan.study.storage is not None
 
-    def _queue_again(self, trial: FrozenTrial | optuna.Trial, retries: int) -> None:
-        """Queue the trial's parameters once more; whoever asks next goes on with its run."""
+    def _queue_again(self, trial: FrozenTrial | optuna.Trial, retries: int) -> bool:
+        """Queue the trial once more, unless it was tried too often; whether it was queued."""
         if retries <= RETRIES:
-            run = trial.user_attrs.get("run")
-            attrs = {RETRY_OF: trial.number, "retries": retries, "run": run}
-            self.study.enqueue_trial(trial.params, user_attrs=attrs)
+            _enqueue(self.study, trial, retries)
+        return retries <= RETRIES
 
     def run(self, trial: optuna.Trial) -> None:
         """Have the trial's run done, or take it as it ended, and tell the outcome."""
         record = self._before(trial)
-        if record is None or record.status in AGAIN:
+        if record is None or record.status in AGAIN or trial.user_attrs.get(ASKED):
             try:
                 spec = self._spec(trial, record)
             except AssayError as error:  # values that are right alone and wrong together
@@ -152,8 +154,9 @@ class Search:
             trial.set_user_attr("run", spec.run)
             record = self._supervisor.run(spec, decide=self._decide(trial))
         with self._turn():
-            self._settle(trial, record)
-        self._folder.note("ended", trial=trial.number, run=record.run, status=record.status)
+            told = self._settle(trial, record)
+        what = {"trial": trial.number, "run": record.run, "status": record.status}
+        self._folder.note("ended", **what, **told)
 
     def _before(self, trial: optuna.Trial) -> RunRecord | None:
         """The run that a retried trial goes on with, when its folder is here."""
@@ -183,40 +186,81 @@ class Search:
 
         return None if self._folder.plan.study.pruner == "none" else decide
 
-    def _settle(self, trial: optuna.Trial, record: RunRecord) -> None:
-        """Tell Optuna how the run ended; when it has given the trial up, only a note remains."""
+    def _settle(self, trial: optuna.Trial, record: RunRecord) -> dict[str, Any]:
+        """Tell Optuna how the run ended; when it has given the trial up, only a note remains.
+
+        For the journal: `again` when the trial is queued once more, or its `violation` in all.
+        """
         if self.study.get_trials(deepcopy=False)[trial.number].state.name != "RUNNING":
             text = f"trial {trial.number} had been given up as lost: this end is not in the search"
             note = {"kind": "text", "text": text, "by": "assay"}
             self._supervisor.ledger.append("note", record.run, note)
         elif record.status == "finished":
-            self._complete(trial, record)
+            return self._complete(trial, record)
         elif record.status == "pruned":
             self.study.tell(trial, state=_state("PRUNED"))
         else:
-            retries = trial.user_attrs.get("retries", 0)
+            again = False
             if record.status == "cancelled" and self._supervisor.stopped:
-                self._queue_again(trial, retries)
+                again = self._queue_again(trial, _retries(trial))
             elif record.status in AGAIN and record.status != "cancelled":
-                self._queue_again(trial, retries + 1)
+                again = self._queue_again(trial, _retries(trial) + 1)
             self._fail(trial, record.reason)
+            return {"again": again}
+        return {}
 
-    def _complete(self, trial: optuna.Trial, record: RunRecord) -> None:
+    def _complete(self, trial: optuna.Trial, record: RunRecord) -> dict[str, Any]:
         wanted = self._folder.plan.objectives
         values = {m: v for m in wanted if (v := _value(record, m)) is not None}
         if len(values) < len(wanted):
             self._fail(trial, f"no finite {', '.join(set(wanted) - set(values))}")
-            return
+            return {}
         names = self.study.user_attrs["constraints"]
         project, whole = self._project, self._folder.plan
         margins = constraints.margins(project, self._supervisor.ledger, whole, names, record)
         for name, margin in margins.items():
             trial.set_constraint(f"accept.{name}", margin)
         self.study.tell(trial, list(values.values()))
+        return {"violation": sum(max(0.0, margin) for margin in margins.values())}
 
     def _fail(self, trial: optuna.Trial, why: str) -> None:
         trial.set_user_attr("why", why)
         self.study.tell(trial, state=_state("FAIL"))
+
+
+def requeue(folder: Folder, run: str) -> int:
+    """Queue a trial that did not finish once more, at anybody's wish; its number.
+
+    Raises:
+        AssayError: it is no trial of this search, or it runs or is queued already.
+    """
+    with locks.exclusive(folder.path / "claims" / "turn"):
+        study = storage.load(folder)
+        trials = study.get_trials(deepcopy=False)
+        mine = [t for t in trials if t.user_attrs.get("run") == run]
+        if not mine or not mine[-1].state.is_finished() or mine[-1].number in superseded(trials):
+            raise AssayError(
+                f"run {run} waits or runs already in study {folder.plan.id}"
+                if mine
+                else f"run {run} is no trial of study {folder.plan.id}",
+                f"See `assay study show {folder.plan.id}`",
+                code="not_requeued",
+            )
+        _enqueue(study, mine[-1], 0, **{ASKED: True})
+        return mine[-1].number
+
+
+def _enqueue(
+    study: optuna.Study, trial: FrozenTrial | optuna.Trial, retries: int, **more: bool
+) -> None:
+    """Queue the trial's parameters; whoever asks next goes on with its run."""
+    run = trial.user_attrs.get("run")
+    attrs = {RETRY_OF: trial.number, "retries": retries, "run": run, **more}
+    study.enqueue_trial(trial.params, user_attrs=attrs)
+
+
+def _retries(trial: FrozenTrial | optuna.Trial) -> int:
+    return int(trial.user_attrs.get("retries", 0))
 
 
 def _claim(number: int) -> str:
