@@ -2,8 +2,8 @@
 
 `nrms`, `ssim` and `emd` are CircuitNet's own (`utils/metrics.py`), reproduced with their oddities
 because all published figures use them; the others say what those leave out. Both maps are cut to
-[0, 1] and brought to 8 bits first, as officially; then everything but SSIM and the correlation
-follows from small histograms, so a batch of maps costs little more than its SSIM.
+[0, 1] and brought to 8 bits first, as officially; then all but SSIM follows from the histogram of
+level pairs.
 
 Legend: t label, p prediction; N maps of X x Y gcells; B = 256 levels.
 """
@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import AssayError, unknown
 
 Floats = NDArray[np.float64]
+Levels = NDArray[np.uint8]
 Aggregate = Literal["compat", "strict"]
 
 LEVELS = 256
@@ -32,34 +32,28 @@ WINDOW, SIGMA = 11, 1.5
 
 
 class Pair(NamedTuple):
-    """A batch in 8 bits: t and p N X Y (int64 levels), and what both share."""
+    """A batch in 8 bits."""
 
-    t: Tensor
-    p: Tensor
+    t: Levels  # N X Y
+    p: Levels  # N X Y
     joint: Floats  # N B B: how many gcells have label level i and predicted level j
-
-    @property
-    def hist_t(self) -> Floats:
-        """Gcells of each label level: N B."""
-        return cast(Floats, self.joint.sum(2))
-
-    @property
-    def hist_p(self) -> Floats:
-        """Gcells of each predicted level: N B."""
-        return cast(Floats, self.joint.sum(1))
+    hist_t: Floats  # N B
+    hist_p: Floats  # N B
 
 
-def eight_bits(a: Tensor) -> Tensor:
+def eight_bits(a: Tensor) -> Levels:
     """Levels 0..255 of maps in [0, 1], cut at the ends; halves go to the even level."""
-    return (a.float().clamp(0, 1) * 255).round().long()
+    return (a.detach().float().clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
 def pair(label: Tensor, pred: Tensor) -> Pair:
-    """Both maps of a batch, N X Y, in 8 bits.
+    """Both maps of a batch, N X Y, in 8 bits. From a GPU only these bytes travel.
 
     Raises:
         AssayError: shapes differ, are not N X Y, or a value is not finite.
     """
+    from tasks.circuitnet import metric_kernels
+
     if label.shape != pred.shape or label.ndim != 3:
         raise AssayError(
             f"label {tuple(label.shape)} and prediction {tuple(pred.shape)}", "Both are N X Y"
@@ -68,11 +62,8 @@ def pair(label: Tensor, pred: Tensor) -> Pair:
         if not bool(a.isfinite().all()):
             raise AssayError(f"the {name} has values that are NaN or infinite")
     t, p = eight_bits(label), eight_bits(pred)
-    n = len(t)
-    each = torch.arange(n, device=t.device)[:, None, None]
-    code = ((each * LEVELS + t) * LEVELS + p).flatten()
-    joint = torch.bincount(code, minlength=n * LEVELS**2).reshape(n, LEVELS, LEVELS)
-    return Pair(t, p, joint.cpu().numpy().astype(np.float64))
+    joint = metric_kernels.joint(t, p)
+    return Pair(t, p, joint, joint.sum(2), joint.sum(1))
 
 
 def nrms(both: Pair) -> Floats:
@@ -94,33 +85,17 @@ def _range(hist: Floats) -> Floats:
 def ssim(both: Pair) -> Floats:
     """Structural similarity: Gaussian window, no padding, biased moments, data range 255.
 
-    Wang et al. 2004, in double: core.kit.image.ssim rounds its window to float32, which is 1e-6
-    off. The window is applied as a band matrix from both sides.
+    Wang et al. 2004, in double: the window of core.kit.image.ssim is float32, which is 1e-6 off.
     """
+    from tasks.circuitnet import metric_kernels
+
     x, y = both.t.shape[1:]
     if min(x, y) < WINDOW:
         raise AssayError(f"SSIM needs maps of at least {WINDOW}x{WINDOW}, got {x}x{y}")
-    left, right = (_band(n).to(both.t.device) for n in (x, y))
-    out = []
-    for t, p in zip(both.t.double(), both.p.double(), strict=True):  # one map stays in the cache
-        m = left @ torch.stack([t, p, t * t + p * p, t * p]) @ right.T
-        cross, power = m[0] * m[1], m[0] ** 2 + m[1] ** 2
-        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-        value = (2 * cross + c1) * (2 * (m[3] - cross) + c2)
-        out.append((value / ((power + c1) * (m[2] - power + c2))).mean())
-    found: Floats = torch.stack(out).cpu().numpy()
+    window = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    found: Floats = metric_kernels.ssim(both.t, both.p, window / window.sum(), c1, c2)
     return found
-
-
-@functools.cache
-def _band(n: int) -> Tensor:
-    """The window at every place where it fits: n - 10 rows of n."""
-    at = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    window = torch.exp(-(at**2) / (2 * SIGMA**2))
-    band = torch.zeros(n - WINDOW + 1, n, dtype=torch.float64)
-    for i in range(len(band)):
-        band[i, i : i + WINDOW] = window / window.sum()
-    return band
 
 
 def emd(both: Pair) -> Floats:
