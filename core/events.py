@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,17 @@ class Tail:
 
 def read(path: Path) -> list[dict[str, Any]]:
     """All events of a run, without those that a resume superseded."""
-    events: list[dict[str, Any]] = []
-    for event in Tail(path).new():
+    return settled(Tail(path).new())
+
+
+def settled(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events without those that a later resume among them superseded."""
+    left: list[dict[str, Any]] = []
+    for event in events:
         if event["kind"] == "resume":
-            events = [e for e in events if e.get("step", 0) <= event["step"]]
-        events.append(event)
-    return events
+            left = [e for e in left if e.get("step", 0) <= event["step"]]
+        left.append(event)
+    return left
 
 
 def series(path: Path) -> dict[str, list[tuple[int, float | None]]]:

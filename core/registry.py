@@ -74,15 +74,24 @@ def load(project: Project) -> Registry:
 
 def file_lines(root: Path) -> dict[str, Line]:
     """The lines of the registry file in `root`, by name; nothing is imported."""
+    return {name: _line(name, given) for name, given in _part(root, "tasks").items()}
+
+
+def review(root: Path) -> dict[str, Any]:
+    """What the registry file says of W&B and TensorBoard; core.export.settings reads it."""
+    return _part(root, "review")
+
+
+def _part(root: Path, key: str) -> dict[str, Any]:
     content = strict_yaml.read(root / REGISTRY)
-    bad = AssayError(
-        f"{REGISTRY} is not a mapping with the one key 'tasks'",
-        "Write `tasks: {name: module:attribute}`",
-        code="broken_registry",
-    )
-    if set(content) - {"tasks"} or not isinstance(content.get("tasks") or {}, dict):
-        raise bad
-    return {name: _line(name, given) for name, given in (content.get("tasks") or {}).items()}
+    part = content.get(key) or {}
+    if set(content) - {"tasks", "review"} or not isinstance(part, dict):
+        raise AssayError(
+            f"{REGISTRY} is not a mapping with the keys 'tasks' and, if you like, 'review'",
+            "Write `tasks: {name: module:attribute}`",
+            code="broken_registry",
+        )
+    return dict(part)
 
 
 def _line(name: str, given: Any) -> Line:

@@ -19,8 +19,8 @@ def test_an_unknown_task_names_the_closest(project: Project) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("jobs: {}\n", "not a mapping with the one key 'tasks'"),
-        ("tasks: [toy]\n", "not a mapping with the one key 'tasks'"),
+        ("jobs: {}\n", "not a mapping with the keys 'tasks'"),
+        ("tasks: [toy]\n", "not a mapping with the keys 'tasks'"),
         ("tasks: {toy: 3}\n", "3 is not module:attribute"),
         ("tasks: {toy: toytask}\n", "'toytask' is not module:attribute"),
         ("tasks: {toy: {use: toytask:task, extra: 1}}\n", "is not module:attribute"),

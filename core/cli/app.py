@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from core.cli import accept, compare, ledger, records, runs, study, tasks
+from core.cli import accept, compare, ledger, records, review, runs, study, tasks
 from core.cli.answer import Answer, answer
 from core.errors import AssayError, Exit
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 for part in (runs, study, records, accept, compare, tasks):
     part.register(app)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(review.app, name="wandb")
 
 
 def _version(asked: bool) -> None:

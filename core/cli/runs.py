@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli.answer import Answer, command
+from core.cli.answer import Answer, command, say
+from core.cli.review import Board, Mode
 
 if TYPE_CHECKING:
     from core.execute import Supervisor
+    from core.export.settings import Settings
     from core.ledger.record import RunRecord
     from core.spec import RunSpec
 
@@ -59,12 +62,15 @@ def run(
     ] = None,
     tiny: Annotated[bool, typer.Option("--tiny", help="The task's own quick config.")] = False,
     here: Annotated[bool, typer.Option("--here", help="In this process, for a debugger.")] = False,
+    wandb: Mode = None,
+    tensorboard: Board = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
 ) -> Answer:
     """Run a task once: train, evaluate, record, judge."""
     from core import checkpoints, config, execute, plan, project, registry
     from core.contract import Budget
     from core.errors import AssayError
+    from core.export import settings
     from core.ledger import Ledger
     from core.spec import Limits
 
@@ -95,20 +101,28 @@ def run(
         return Answer(
             spec, f"would run {spec.task}/{spec.variant} seed {spec.seed}: {spec.overrides}"
         )
-    return _execute(execute.Supervisor(here_is), spec, inline=here)
+    exported = settings.of(here_is, wandb=settings.checked(wandb), tensorboard=tensorboard)
+    return _execute(execute.Supervisor(here_is), spec, exported, inline=here)
 
 
-def resume(ref: Annotated[str, typer.Argument(help="A run or a study.")]) -> Answer:
+def resume(
+    ref: Annotated[str, typer.Argument(help="A run or a study.")],
+    wandb: Mode = None,
+    tensorboard: Board = None,
+) -> Answer:
     """Go on with an interrupted run or study, from the last checkpoint."""
     from core import execute, project
     from core.cli.study import resume_study, study_named
+    from core.export import scope, settings
 
     here_is = project.find()
     if study_named(here_is, ref):
-        return resume_study(here_is, ref)
+        return resume_study(here_is, ref, wandb, tensorboard)
     supervisor = execute.Supervisor(here_is)  # a result that was left behind is adopted first
     record = supervisor.ledger.find(ref)
-    return _execute(supervisor, execute.resume(here_is, record))
+    home, asked = here_is.run_dir(record.run) / scope.FOLDER, settings.checked(wandb)
+    exported = settings.of(here_is, home, wandb=asked, tensorboard=tensorboard)
+    return _execute(supervisor, execute.resume(here_is, record), exported)
 
 
 def stop(ref: Annotated[str, typer.Argument(help="A running run or study.")]) -> Answer:
@@ -180,20 +194,25 @@ def do_(
     return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
 
 
-def _execute(supervisor: Supervisor, spec: RunSpec, *, inline: bool = False) -> Answer:
+def _execute(
+    supervisor: Supervisor, spec: RunSpec, exported: Settings, *, inline: bool = False
+) -> Answer:
     """Run, judge the group, publish, and say how it went."""
     from core import judging, registry
     from core.cli.progress import Progress
+    from core.export import launch, scope
 
     project = supervisor.project
     show = Progress(f"{spec.task}/{spec.variant} seed {spec.seed}")
-    record = supervisor.run(spec, watch=show, here=inline)
-    show.end(record.status)
-    if record.status == "finished":
-        task = registry.load(project).find(spec.task)
-        judging.after_run(project, supervisor.ledger, task, record.group)
-        record = supervisor.ledger.find(record.run)
-    supervisor.ledger.publish()
+    home = spec.dir / scope.FOLDER
+    with launch.beside(project, spec.run, home, exported, lambda line: say(line, sys.stderr)):
+        record = supervisor.run(spec, watch=show, here=inline)
+        show.end(record.status)
+        if record.status == "finished":
+            task = registry.load(project).find(spec.task)
+            judging.after_run(project, supervisor.ledger, task, record.group)
+            record = supervisor.ledger.find(record.run)
+        supervisor.ledger.publish()
     return told(project, record, interrupted=supervisor.stopped)
 
 

@@ -9,8 +9,10 @@ import typer
 
 from core.cli import study_view as view
 from core.cli.answer import Answer, command
+from core.cli.review import Board, Mode
 
 if TYPE_CHECKING:
+    from core.export.settings import Settings
     from core.project import Project
     from core.study.folder import Folder
 
@@ -58,6 +60,8 @@ def run_(
         bool, typer.Option("--fresh", help="Run also what an equal run has measured already.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
+    wandb: Mode = None,
+    tensorboard: Board = None,
     worker: Annotated[
         str, typer.Option(help="Take part in this study, which is running already.")
     ] = "",
@@ -65,6 +69,7 @@ def run_(
     """Run a study: every config is checked first, then all runs are made, judged and recorded."""
     from core import config, project
     from core.errors import AssayError
+    from core.export import settings
     from core.study import folder, start
 
     here = project.find()
@@ -76,10 +81,11 @@ def run_(
     if not file:
         raise AssayError("no study file", "Name one: `assay study run studies/<name>.yaml`")
     overrides = config.parse_overrides(set_ or [])
+    exported = settings.of(here, wandb=settings.checked(wandb), tensorboard=tensorboard)
     plan = start.new(here, file, overrides, workers=workers, fresh=fresh)
     if dry_run:
         return Answer(plan, view.planned(plan))
-    return _lead(here, folder.create(here, plan))
+    return _lead(here, folder.create(here, plan), exported)
 
 
 @command(study, "list")
@@ -147,20 +153,27 @@ def study_named(project: Project, ref: str) -> bool:
     return folder.named(project, ref)
 
 
-def resume_study(project: Project, ref: str) -> Answer:
+def resume_study(
+    project: Project, ref: str, mode: str | None = None, tensorboard: bool | None = None
+) -> Answer:
     """Go on with a study: what finished stays, what was interrupted goes on from its checkpoint."""
     from core import study as studies
+    from core.export import scope, settings
 
     if studies.unpause(project, ref):
         return Answer({"study": ref, "unpaused": True}, f"study {ref} goes on")
-    return _lead(project, studies.find(project, ref))
+    found = studies.find(project, ref)
+    asked = settings.checked(mode)
+    kept = settings.of(project, found.path / scope.FOLDER, wandb=asked, tensorboard=tensorboard)
+    return _lead(project, found, kept)
 
 
-def _lead(project: Project, folder: Folder) -> Answer:
+def _lead(project: Project, folder: Folder, exported: Settings) -> Answer:
     """Have the study done, judge it, publish, and report."""
     from core import registry
     from core.cli.progress import Board
     from core.errors import AssayError, Exit
+    from core.export import launch, scope
     from core.ledger import Ledger
     from core.study import lead, verdicts
 
@@ -168,13 +181,15 @@ def _lead(project: Project, folder: Folder) -> Answer:
     task = registry.load(project).find(folder.plan.study.task)
     board = Board(ledger, [task.primary, *(m.name for m in task.metrics if m.name != task.primary)])
     board.say(f"study {folder.plan.id}: {view.progress(project, folder)}")
-    try:
-        whole = lead.run(project, folder, board)
-        if folder.cells:
-            verdicts.record(project, ledger, folder)
-    finally:
-        board.close()
-        ledger.publish()
+    id_, home = folder.plan.id, folder.path / scope.FOLDER
+    with launch.beside(project, id_, home, exported, board.say):
+        try:
+            whole = lead.run(project, folder, board)
+            if folder.cells:
+                verdicts.record(project, ledger, folder)
+        finally:
+            board.close()
+            ledger.publish()
     more = f"Pictures: assay report {folder.plan.id} --plots DIR"
     text = f"{view.tables(project, folder)}\n\n{more}"
     if whole:
