@@ -100,6 +100,12 @@ task = Task[LightmapConfig](
             doc="interp_psnr less that of blending the two nearest hours",
         ),
         Metric(
+            name="model_bytes",
+            unit="B",
+            direction="min",
+            doc="all that painting needs: weights as stored, images as lossless WebP",
+        ),
+        Metric(
             name="gpu_1080p_ms",
             unit="ms",
             direction="min",
@@ -186,6 +192,11 @@ task = Task[LightmapConfig](
             why="no network, all frames kept: the line to beat between the hours (interp_*)",
         ),
         Variant(
+            name="basis",
+            set={"blend": "linear", "basis_k": 72},
+            why="the day as one small file of basis images; hours blended from what it gives back",
+        ),
+        Variant(
             name="blend_residual",
             set={"blend": "linear", "blend_base": True},
             why="the network corrects only what the blend gets wrong",
@@ -224,12 +235,18 @@ task = Task[LightmapConfig](
         "batch_infer": "tasks.lightmap.tools:batch_infer",
         "eval": "tasks.lightmap.tools:evaluate",
         "synth": "tasks.lightmap.tools:synth_city",
+        "decode": "tasks.lightmap.basis:decode",
     },
     evaluator=(
         "tasks.lightmap.work",
         "tasks.lightmap.metrics",
         "tasks.lightmap.render",
         "tasks.lightmap.colour",
+        "tasks.lightmap.basis",
+        "tasks.lightmap.codec",
+        "tasks.lightmap.rangecoder",
+        "tasks.lightmap.quantise",
+        "tasks.lightmap.sizes",
         "core.kit.image",
     ),
 )

@@ -12,6 +12,7 @@ from core.kit import checkpoint as kit_checkpoint
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, digest
 from tasks.lightmap.model import Lightmap, build
+from tasks.lightmap.quantise import quantised
 
 
 def about(cfg: LightmapConfig, day: Day) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class Saved(NamedTuple):
     hours: list[float]
     image: Tensor | None  # 1 3 H W uint8
     weights: dict[str, Tensor]
+    file: bytes = b""  # the basis images
 
 
 def read(path: Path, device: str) -> Saved:
@@ -51,7 +53,10 @@ def read(path: Path, device: str) -> Saved:
     try:
         facts = dict(state["about"])
         config = LightmapConfig.model_validate(facts.pop("config"))
-        return Saved(config=config, image=state.get("image"), weights=state["model"], **facts)
+        file = bytes(state["file"].cpu().numpy()) if "file" in state else b""
+        return Saved(
+            config=config, image=state.get("image"), weights=state["model"], file=file, **facts
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise AssayError(
             f"{path} is not a checkpoint of this lightmap version ({str(error).splitlines()[0]})",
@@ -79,5 +84,6 @@ def load(cfg: LightmapConfig, path: Path, device: str) -> Lightmap:
         )
     model = build(cfg, max(saved.width, saved.height))
     model.load_state_dict(saved.weights)
-    model.baseline_digest = saved.baseline
+    model.baseline_digest, model.file = saved.baseline, saved.file
+    quantised(model, cfg.quantize)
     return model.to(device).eval()

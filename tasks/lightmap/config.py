@@ -83,6 +83,15 @@ class LightmapConfig(TaskConfig):
         "none", description="Mix the two nearest known hours; without blend_base no network"
     )
     blend_base: bool = Field(False, description="Blend: let the network correct the mixture")
+    basis_k: int = Field(
+        0, ge=0, le=72, description="Blend: keep the day as at most so many coded basis images"
+    )
+    basis_step: float = Field(
+        0.2, gt=0, le=10, description="Basis: quantisation step of a coefficient, full range 1"
+    )
+    quantize: Literal["none", "fp16", "bf16", "int8"] = Field(
+        "none", description="Measure the network with weights as stored in so many bits"
+    )
 
     # training
     epochs: int = Field(20, ge=1, le=10_000, description="Passes of samples_per_epoch")
@@ -160,6 +169,10 @@ class LightmapConfig(TaskConfig):
             raise ValueError(
                 "early_stop_patience needs hours that may choose: val_split seen and no blend"
             )
+        if self.basis_k and (self.blend == "none" or self.blend_base):
+            raise ValueError(
+                "basis_k keeps the images that a blend mixes: set blend, no blend_base"
+            )
         if self.embed_baseline and self.blend != "none":
             raise ValueError("embed_baseline keeps one image, and a blend needs them all")
         if not (self.xy_harmonics or self.xy_include_input or self.xy_mapping == "gaussian"):
@@ -177,6 +190,11 @@ class LightmapConfig(TaskConfig):
     def chooses(self) -> bool:
         """Whether validation may choose a checkpoint: not by hours held out or held by a blend."""
         return self.val_split == "seen" and self.blend == "none"
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether trained hours are worth measuring: a blend without a basis holds them exactly."""
+        return self.val_split == "seen" and (self.blend == "none" or bool(self.basis_k))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -215,6 +233,7 @@ class LightmapConfig(TaskConfig):
         names += ["w0"] if self.activation == "sine" else []
         if self.hash_grid:
             names += [name for name in type(self).model_fields if name.startswith("hash_")]
+        names += ["basis_k", "basis_step"] if self.basis_k else []
         names += ["blend_base"] if self.blend != "none" else ["residual_mode", "baseline_time"]
         names += ["use_baseline_encoder"]
         if self.use_baseline_encoder:

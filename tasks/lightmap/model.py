@@ -66,6 +66,7 @@ class Lightmap(nn.Module):
         self.grid = _hash_grid(cfg, longest) if in_grid else None
         self.longest = longest
         self.baseline_digest = ""  # of the image it was trained on, known once loaded
+        self.file = b""  # the coded basis images (basis_k)
 
     @property
     def tabulated(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tasks.lightmap.basis import restored
 from tasks.lightmap.blend import Base, Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day
@@ -99,7 +100,7 @@ def _axis(model: Lightmap, weight: Tensor, at: Tensor) -> Tensor:
 
 def frames(cfg: LightmapConfig, model: Lightmap, day: Day) -> Frame:
     """The model's pictures of a day."""
-    base = Base(cfg, day)
+    base = Base(cfg, restored(model.file, day) if cfg.basis_k else day)
     if not cfg.network:
         return lambda t: base.shown(base.image(t))
     draw = renderer(model, day.at(cfg.baseline_time))

@@ -15,7 +15,7 @@ from core.contract import Run
 from core.errors import AssayError
 from core.kit.image import lpips
 from core.kit.loop import finite, steps, weigh
-from tasks.lightmap import checkpoints, history, losses, metrics
+from tasks.lightmap import basis, checkpoints, history, losses, metrics
 from tasks.lightmap.batch import Batch, sample, sample_large
 from tasks.lightmap.blend import Base
 from tasks.lightmap.config import LightmapConfig
@@ -36,6 +36,10 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
     past, opt = history.History(), Optimiser(cfg, model, run.device)
     about = checkpoints.about(cfg, data)
     state = {"model": model, "opt": opt, "history": past, **about}
+    if cfg.basis_k:
+        model.file = basis.encoded(cfg, data)
+        (run.dir / "basis.alm").write_bytes(model.file)
+        state["file"] = torch.frombuffer(bytearray(model.file), dtype=torch.uint8)
     if not cfg.network:
         run.checkpoint(state, 0)
         return model

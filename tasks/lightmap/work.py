@@ -9,7 +9,7 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit.image import psnr_of
 from core.kit.io import write_png
-from tasks.lightmap import animation, history, metrics, pictures
+from tasks.lightmap import animation, history, metrics, pictures, sizes
 from tasks.lightmap.blend import trivial
 from tasks.lightmap.checkpoints import load
 from tasks.lightmap.config import LightmapConfig
@@ -38,7 +38,7 @@ def evaluate(
         metrics.log(run, got, past.step, name)
         return got
 
-    whole = scores(measured_hours(cfg, data), "val") if cfg.chooses else {}
+    whole = scores(measured_hours(cfg, data), "val") if cfg.reconstructs else {}
     held = scores(held_hours(cfg, data), "val_held")
     between = scores(data.times, "val_interp")
     scores([h for h in data.hours if h == cfg.given_hour], "val_given")
@@ -54,6 +54,7 @@ def evaluate(
         **metrics.named(held, "held_", lpips, "no hour was held out: val_split is seen"),
         **metrics.named(between, "interp_", lpips, none.reason),
         "interp_gain": metrics.gain(between, blended) if between else none,
+        "model_bytes": sizes.model_bytes(cfg, model, data),
         "gpu_1080p_ms": metrics.gpu_1080p_ms(cfg, model, data, run),
         "nonfinite_steps": float(run.nonfinite_steps),
         **past.metrics(),

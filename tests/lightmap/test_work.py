@@ -44,7 +44,7 @@ def test_every_variant_trains_evaluates_draws_and_infers(
     assert set(measured) == {m.name for m in task.metrics}
     for value in measured.values():
         assert isinstance(value, Absent) or math.isfinite(value)
-    assert isinstance(measured["ssim"], Absent) == (cfg.blend != "none")
+    assert isinstance(measured["ssim"], Absent) == (cfg.blend != "none" and not cfg.basis_k)
     assert not isinstance(measured["interp_ssim"], Absent)
     made = work.visualise(cfg, model, data, tmp_path / "pictures", run)
     assert {p.suffix for p in made} >= {".png", ".csv", ".md", ".gif"}
