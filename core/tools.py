@@ -14,6 +14,7 @@ from core.errors import AssayError, unknown
 from core.ledger import Ledger
 from core.project import Project
 from core.run import LiveRun
+from core.spec import RunSpec
 
 Tool = Callable[..., Any]
 
@@ -25,9 +26,11 @@ def call(
     source: str,
     options: Mapping[str, Any],
     device: str,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Any:
     """What the tool returns. It gets the config, a Run in a fresh folder, and its own options.
 
+    `watch` is told its progress, as events.
     Options that the tool's signature names go to the tool, the rest to the config. `source` is a
     run (`<run>`, `<run>:best`, `<run>:last`): its config is taken, and a tool with a parameter
     `ckpt` gets the path of its checkpoint.
@@ -55,7 +58,22 @@ def call(
     spec = plan.prepare(project, task_name, **like, overrides=rest, device=device)
     spec = spec.model_copy(update={"dir": project.runs / "tools" / f"{tool}-{spec.run}"})
     cfg = task.config.model_validate(spec.config)
-    return function(cfg, LiveRun(spec, task), **given)
+    return function(cfg, _Shown(spec, task, watch), **given)
+
+
+class _Shown(LiveRun):
+    """A run whose progress is told as it happens: no supervisor follows a tool's files."""
+
+    def __init__(
+        self, spec: RunSpec, task: Task[Any], watch: Callable[[dict[str, Any]], None] | None
+    ) -> None:
+        super().__init__(spec, task)
+        self._watch = watch
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        super().progress(done, total, note)
+        if self._watch:
+            self._watch({"kind": "progress", "done": done, "total": total, "note": note})
 
 
 def find(task: Task[Any], tool: str) -> Tool:

@@ -36,3 +36,19 @@ def test_every_task_has_infer_and_visualise_for_a_recorded_run(
 def test_do_prints_what_the_tool_gives(project: Project) -> None:
     done = toy.assay(project.root, "do", "toy", "double", "-o", "value=3", "--json")
     assert json.loads(done.stdout)["data"] == 6.0
+
+
+def test_a_watcher_hears_the_progress_of_a_tool(project: Project) -> None:
+    seen: list[dict[str, object]] = []
+    tools.call(project, "toy", "count", "", {"to": 3}, "cpu", watch=seen.append)
+    assert [(e["kind"], e["done"], e["total"]) for e in seen] == [
+        ("progress", i, 3) for i in (1, 2, 3)
+    ]
+
+
+def test_do_prints_a_mapping_line_by_line(project: Project) -> None:
+    done = toy.assay(project.root, "do", "toy", "count", "-o", "to=2")
+    assert done.stdout == "to: 2\nseen:\n  1\n  2\n"
+    assert json.loads(toy.assay(project.root, "do", "toy", "count", "-o", "to=2", "--json").stdout)[
+        "data"
+    ] == {"to": 2, "seen": [1, 2]}

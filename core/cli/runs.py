@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -189,9 +190,26 @@ def do_(
 ) -> Answer:
     """Call a tool of a task, with its own options as -o key=value."""
     from core import config, project, tools
+    from core.cli.progress import Progress
 
-    out = tools.call(project.find(), task, tool, run, config.parse_overrides(set_ or []), device)
-    return Answer(out, "\n".join(map(str, out if isinstance(out, list) else [out])))
+    show = Progress(f"{task} {tool}")
+    given = config.parse_overrides(set_ or [])
+    out = tools.call(project.find(), task, tool, run, given, device, watch=show)
+    show.end("done")
+    return Answer(out, "\n".join(_lines(out)))
+
+
+def _lines(value: Any, indent: str = "") -> Iterator[str]:
+    """What a tool gave, for people: a line a value, mappings by key."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(inner, Mapping | list | tuple) and inner:
+                yield f"{indent}{key}:"
+                yield from _lines(inner, indent + "  ")
+            else:
+                yield f"{indent}{key}: {inner}"
+    else:
+        yield from (f"{indent}{v}" for v in (value if isinstance(value, list | tuple) else [value]))
 
 
 def _execute(

@@ -65,5 +65,5 @@ task = Task[ToyConfig](
     checkpoints=Checkpoints(best_by="error"),
     tiny={"total_steps": 3},
     inputs=lambda cfg: {"points": cfg.points} if cfg.points else {},
-    tools={"double": "toywork:double"},
+    tools={"double": "toywork:double", "count": "toywork:count"},
 )

@@ -114,3 +114,10 @@ def visualise(cfg: Any, model: dict[str, float], data: Points, out: Path, run: R
 
 def double(cfg: Any, run: Run, value: float = 1.0) -> float:
     return 2 * value
+
+
+def count(cfg: Any, run: Run, to: int) -> dict[str, Any]:
+    """A tool that says how far it is."""
+    for i in range(1, to + 1):
+        run.progress(i, to)
+    return {"to": to, "seen": list(range(1, to + 1))}
