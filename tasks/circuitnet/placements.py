@@ -20,6 +20,10 @@ from tasks.circuitnet.rudy import Ints, Nets
 
 MACRO = 4  # gcells: an instance that is wider or higher is a macro
 JITTER = 0.7  # gcells, standard deviation of each cell's own shift
+TIGHTNESS = (
+    1.3,
+    1.9,
+)  # as in synth; above its range: real macros are larger, all wires are around them
 DRIFT = 4.0  # gcells, standard deviation of the shift that neighbours share
 DRIFT_KNOTS = 5  # of it along each side
 NEEDED = ("inst_bbox_gcell", "pin_net", "pin_inst", "n_nets")
@@ -38,7 +42,8 @@ class Placement(NamedTuple):
     @property
     def is_macro(self) -> NDArray[np.bool_]:
         """Instances that are macros: n."""
-        large: NDArray[np.bool_] = (self.box[:, 2:] - self.box[:, :2] > MACRO + 1).any(1)
+        width, height = (self.box[:, 2:] - self.box[:, :2]).T
+        large: NDArray[np.bool_] = (width > MACRO + 1) | (height > MACRO + 1)
         return large
 
 
@@ -112,9 +117,9 @@ def layout(
     taken = floorplan.region(placed.box[macro], placed.shape)
     start = np.flatnonzero(np.diff(placed.pin_net, prepend=-1, append=-1))
     nets = Nets(_pins(placed, macro, start), start)
-    return synth.Layout(
-        _name(placed.name, number), synth.maps(rng, nets, placed.centre[~macro], taken, route)
-    )
+    cells = placed.centre[~macro]
+    maps = synth.maps(rng, nets, cells, taken, route, TIGHTNESS)
+    return synth.Layout(_name(placed.name, number), maps)
 
 
 def _name(name: str, number: int) -> str:

@@ -54,16 +54,16 @@ def maps(
     cells: Floats,
     taken: Floats,
     route: router.Router = "l",
-    tracks: tuple[int, int] | None = None,
+    tightness: tuple[float, float] = TIGHTNESS,
 ) -> dict[str, Floats]:
-    """All maps of a placed netlist. `tracks`: fixed capacity, else drawn from the mean demand."""
+    """All maps of a placed netlist; the router's capacity is drawn."""
     shape = (taken.shape[0], taken.shape[1])
     box = rudy.boxes(nets, shape)
     each, short = rudy.density(box), rudy.local(box)
     long_map, short_map = rudy.rudy(box[~short], shape), rudy.rudy(box[short], shape)
     wire = router.wires(nets, shape)
     local = router.local_demand(nets, shape)
-    free = tracks or router.tracks_for(wire, local, rng.uniform(*TIGHTNESS))
+    free = router.tracks_for(wire, local, rng.uniform(*tightness))
     routed = router.route(wire, local, router.capacity(free, taken), route)
     made = {
         "macro_region": taken,
