@@ -99,7 +99,7 @@ def curves(
 ) -> Path:
     """One panel for each y label (with its unit), side by side; the legend is shared.
 
-    A NaN breaks its line.
+    A NaN breaks its line; a line without a name is not in the legend.
     """
     figure = _figure(4.6 * len(panels), 3.7)
     for i, (y_label, lines) in enumerate(panels.items(), start=1):
@@ -121,7 +121,8 @@ def curves(
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+    if any(names):
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return _save(figure, path)
 

@@ -161,6 +161,38 @@ task = Task[LightmapConfig](
             why="both: seed 003, 5 C",
         ),
         Variant(
+            name="lpips",
+            set={
+                "use_baseline_encoder": True,
+                "patch_size": 32,
+                "loss_ssim_w": 0.2,
+                "loss_lpips_w": 0.1,
+                "lpips_freq": 8,
+            },
+            why="the hybrid with a perceptual loss in every eighth step: seed 003, B2",
+        ),
+        Variant(
+            name="mixed",
+            set={
+                "use_baseline_encoder": True,
+                "patch_size": 16,
+                "patch_mix": 0.5,
+                "loss_ssim_w": 0.05,
+                "ssim_min_std": 0.01,
+            },
+            why="the hybrid with half its pixels single and a milder SSIM: what its PSNR lacks",
+        ),
+        Variant(
+            name="features_alone",
+            set={"use_baseline_encoder": True, "be_input": "replace"},
+            why="the encoder's features in place of the position: seed 003, 5 A",
+        ),
+        Variant(
+            name="painted",
+            set={"residual_mode": False},
+            why="the whole colour in place of the change from noon",
+        ),
+        Variant(
             name="film",
             set={
                 "film": True,

@@ -109,6 +109,9 @@ class LightmapConfig(TaskConfig):
         0.0, ge=0, lt=1, description="Patches: share of each batch drawn as single pixels"
     )
     loss_ssim_w: float = Field(0.2, ge=0, description="Patches: weight of 1 - SSIM")
+    ssim_min_std: float = Field(
+        0.0, ge=0, le=1, description="Patches: flatter ones (standard deviation) have no SSIM term"
+    )
     loss_lpips_w: float = Field(0.0, ge=0, description="Patches: weight of LPIPS, see lpips_freq")
     lpips_freq: int = Field(0, ge=0, description="Patches: LPIPS in every n-th step; 0: never")
     lpips_patch: int = Field(

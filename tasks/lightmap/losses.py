@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.kit.image import LPIPS_SIDE, lpips, ssim_loss
+from core.kit.image import LPIPS_SIDE, lpips, ssim, ssim_loss
 from tasks.lightmap.batch import Batch
 from tasks.lightmap.config import LightmapConfig
 
@@ -18,12 +18,22 @@ def due(cfg: LightmapConfig, weights: Mapping[str, float], step: int) -> dict[st
     return {name: w if name != "lpips" or on else 0.0 for name, w in weights.items()}
 
 
-def terms(pred: Tensor, batch: Batch, weights: Mapping[str, float]) -> dict[str, Tensor]:
+def terms(
+    pred: Tensor, batch: Batch, weights: Mapping[str, float], flattest: float = 0.0
+) -> dict[str, Tensor]:
     """The weighted terms of predicted colours N 3, unweighted, but for LPIPS."""
     out = {"l2": F.mse_loss(pred, batch.target)}
     if weights["ssim"] and batch.patches:
-        out["ssim"] = ssim_loss(batch.images(pred), batch.images(batch.target))
+        out["ssim"] = _ssim_loss(batch.images(pred), batch.images(batch.target), flattest)
     return out
+
+
+def _ssim_loss(pred: Tensor, true: Tensor, flattest: float) -> Tensor:
+    """1 - SSIM, mean over the patches whose true values vary more than `flattest` in space."""
+    if not flattest:
+        return ssim_loss(pred, true)
+    counts = true.flatten(2).std(2).mean(1) > flattest
+    return ((1 - ssim(pred, true)) * counts).sum() / counts.sum().clamp(min=1)
 
 
 def perceptual(pred: Tensor, batch: Batch) -> dict[str, Tensor]:

@@ -184,11 +184,11 @@ def loss_curves(past: History, out: Path) -> list[Path]:
     if not past.epochs:
         return []
     epochs = range(1, len(past.epochs) + 1)
-    panels = {"loss": [figure.Line("training, mean of the epoch", epochs, past.epochs)]}
+    panels = {"training loss, mean of the epoch": [figure.Line("", epochs, past.epochs)]}
     if past.scores:
         at, psnr, ssim = zip(*past.scores, strict=True)
-        panels["PSNR (dB)"] = [figure.Line("validation", at, psnr, "C2", marker="o")]
-        panels["SSIM"] = [figure.Line("validation", at, ssim, "C2", marker="o")]
+        panels["validation PSNR (dB)"] = [figure.Line("", at, psnr, marker="o")]
+        panels["validation SSIM"] = [figure.Line("", at, ssim, marker="o")]
     return [figure.curves(out / "losses.png", panels, x_label="epoch", title="Training")]
 
 

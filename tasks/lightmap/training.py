@@ -50,7 +50,7 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
             batch, weights = draw(step), losses.due(cfg, run.weights, step)
             lr = opt.lr = rate(cfg, step, past.epochs)
             pred = predict(cfg, model, seen, batch, step)
-            terms = losses.terms(pred, batch, weights)
+            terms = losses.terms(pred, batch, weights, cfg.ssim_min_std)
             if weights["lpips"]:
                 if cfg.lpips_patch:
                     batch = sample_large(cfg, base, run.seed, step)

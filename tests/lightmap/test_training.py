@@ -13,7 +13,7 @@ from core.contract import Budget
 from core.errors import AssayError
 from core.events import series
 from core.kit import checkpoint
-from core.kit.image import lpips
+from core.kit.image import lpips, ssim
 from tasks.lightmap import losses, training, work
 from tasks.lightmap.batch import sample_large
 from tasks.lightmap.blend import Base
@@ -148,6 +148,21 @@ def test_lpips_may_have_larger_patches_of_its_own() -> None:
     assert losses.perceptual(batch.base, batch)["lpips"] == want
     with pytest.raises(ValidationError, match="lpips_patch 16"):
         config(patch_size=16, lpips_patch=16)
+
+
+def test_flat_patches_may_be_left_out_of_ssim() -> None:
+    cfg = config(patch_size=16, batch_size=256 * 4)
+    base = Base(cfg, read(cfg))
+    batch = training.sample(cfg, base, 0, 1)
+    target = batch.target.clone()
+    target[:256] = target[0]  # the first patch is flat
+    batch, pred = batch._replace(target=target), torch.rand(len(target), 3)
+    weights = {"ssim": 1.0}
+    whole, lively = (losses.terms(pred, batch, weights, s)["ssim"] for s in (0.0, 1e-3))
+    each = ssim(batch.images(pred), batch.images(target))
+    assert whole.item() == pytest.approx(1 - each.mean().item(), abs=1e-6)
+    assert lively.item() == pytest.approx(1 - each[1:].mean().item(), abs=1e-6)
+    assert losses.terms(pred, batch, weights, 1.0)["ssim"] == 0  # none is left
 
 
 @pytest.mark.cuda

@@ -55,7 +55,7 @@ def test_every_variant_trains_evaluates_draws_and_infers(
 
 OFF = {
     "encoder": {"be_channels": 5, "be_downsample": 2, "be_input": "replace", "be_every": 4},
-    "patches": {"loss_ssim_w": 0.7, "patch_mix": 0.5, "lpips_freq": 3},
+    "patches": {"loss_ssim_w": 0.7, "patch_mix": 0.5, "lpips_freq": 3, "ssim_min_std": 0.1},
     "lpips": {"loss_lpips_w": 0.4, "lpips_patch": 64},
     "lpips of patches": {"lpips_patch": 40},
     "choosing": {"early_stop_patience": 50, "num_workers": 0, "embed_baseline": True},
