@@ -13,8 +13,8 @@ from tasks.lightmap.config import LightmapConfig
 
 
 def due(cfg: LightmapConfig, weights: Mapping[str, float], step: int) -> dict[str, float]:
-    """The weights of one step: LPIPS counts in every `lpips_freq`-th one only, at full weight."""
-    on = bool(cfg.lpips_freq) and step % cfg.lpips_freq == 0
+    """The weights of one step. LPIPS counts in steps 1, 1 + lpips_freq, ... at its full weight."""
+    on = bool(cfg.lpips_freq) and (step - 1) % cfg.lpips_freq == 0
     return {name: w if name != "lpips" or on else 0.0 for name, w in weights.items()}
 
 
