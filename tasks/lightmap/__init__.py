@@ -268,6 +268,7 @@ task = Task[LightmapConfig](
         "eval": "tasks.lightmap.tools:evaluate",
         "synth": "tasks.lightmap.tools:synth_city",
         "decode": "tasks.lightmap.basis:decode",
+        "synth_street": "tasks.lightmap.street_render:synth_street",
     },
     evaluator=(
         "tasks.lightmap.work",
