@@ -47,6 +47,7 @@ class StudyFile(_Strict):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     reference: str | None = None  # the variant that the others are compared with
     seeds: tuple[int, ...] = Field((0,), min_length=1)
+    start_from: str | None = None  # <run> or <study>/<variant>, :best or :last: evaluate only
     budget: Budget = Budget()
     limits: Limits = Limits()
     device: str = "cpu"
@@ -72,10 +73,10 @@ class StudyFile(_Strict):
 
 
 OWN: Mapping[str, set[str]] = {  # keys that not every kind uses
-    "single": {"seeds"},
-    "seeds": {"seeds"},
-    "ablation": {"seeds", "reference", "switches", "design"},
-    "grid": {"seeds", "reference", "grid"},
+    "single": {"seeds", "start_from"},
+    "seeds": {"seeds", "start_from"},
+    "ablation": {"seeds", "start_from", "reference", "switches", "design"},
+    "grid": {"seeds", "start_from", "reference", "grid"},
     "search": {
         *("search", "objectives", "sampler", "pruner", "warmup"),
         *("trials", "timeout", "storage", "confirm"),

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from core import clock, plan, registry
+from core import checkpoints, clock, plan, registry
 from core.config import Layer
 from core.contract import AnyOf, Criterion, Space, Task, Variant, clauses
 from core.errors import AssayError, unknown
+from core.ledger import Ledger
 from core.project import Project
 from core.spec import Kind, RunSpec
 from core.study import designs, file, sampling
@@ -49,6 +50,7 @@ class Plan(BaseModel):
     threads: int
     workers: int
     fresh: bool  # never take an equal run that is there already
+    starts: dict[int, str] = {}  # seed -> <run>:best|last that is evaluated instead of training
     space: dict[str, Space] = {}  # of a search, like all below
     objectives: list[str] = []
     trials: int = 0
@@ -75,10 +77,12 @@ def make(
     workers: int | None = None,
     fresh: bool = False,
     trial_s: float | None = None,
+    starts: Mapping[int, str] | None = None,
 ) -> Plan:
     """Read a study file (a path, or a name in studies/) and validate every run that it asks for.
 
     `trial_s`: how long a run of the task takes, None when unknown; it guides `sampler: auto`.
+    `starts`: what `sources.find` made of the file's `start_from`.
 
     Raises:
         AssayError: a mistake in the file, a config that the task refuses, or an `-o` on a key that
@@ -107,6 +111,7 @@ def make(
         threads=study.threads or max(1, plan.default_threads() // workers),
         workers=workers,
         fresh=fresh,
+        starts=dict(starts or {}),
     )
     _check_criteria(begun, task)
     _check_storage(study.storage, path)
@@ -130,9 +135,17 @@ def _check_storage(url: str | None, path: Path) -> None:
 
 
 def spec(project: Project, whole: Plan, cell: Cell, trial: int | None = None) -> RunSpec:
-    """The run of a cell or a trial. Later wins: the file's config, the arm or trial, `-o`."""
+    """The run of a cell or a trial.
+
+    Later wins: the config of the run that it starts from, the file's, the arm or trial, `-o`.
+    """
     origin = f"variant {cell.arm}" if trial is None else f"trial {trial}"
     layers = [Layer(whole.origin, whole.study.config), Layer(origin, cell.set)]
+    start: dict[str, Any] = {}
+    if cell.seed in whole.starts:
+        record, path = checkpoints.of(project, Ledger(project), whole.starts[cell.seed])
+        layers = [Layer(f"run {record.run}", record.config), *layers]
+        start = {"start_from": path, "parent": record.run}
     return plan.prepare(
         project,
         whole.study.task,
@@ -147,6 +160,7 @@ def spec(project: Project, whole: Plan, cell: Cell, trial: int | None = None) ->
         kind=cell.kind,
         study=whole.id,
         trial=trial,
+        **start,
     )
 
 

@@ -10,7 +10,7 @@ from core import judging
 from core.errors import AssayError
 from core.ledger import Ledger
 from core.project import Project
-from core.study import constraints, file, plan, storage
+from core.study import constraints, file, plan, sources, storage
 from core.study.folder import Folder
 from core.study.plan import Cell, Plan
 
@@ -28,12 +28,20 @@ def new(
     """The plan of a study file: every config valid, a confirmation's seeds known.
 
     Raises:
-        AssayError: see `plan.make`; or no baseline is recorded whose seeds could confirm.
+        AssayError: see `plan.make` and `sources.find`; or no baseline is recorded whose seeds could confirm.
     """
     study = file.read(file.find(project, name))
     ledger = Ledger(project)
     seconds = study.budget.seconds or _seconds(ledger, study.task)
-    whole = plan.make(project, name, overrides, workers=workers, fresh=fresh, trial_s=seconds)
+    whole = plan.make(
+        project,
+        name,
+        overrides,
+        workers=workers,
+        fresh=fresh,
+        trial_s=seconds,
+        starts=sources.find(project, ledger, study),
+    )
     if study.confirm and not _seeds(project, ledger, whole):
         raise AssayError(
             f"{whole.origin} confirms on the baseline's seeds, but {study.task} has no baseline",
