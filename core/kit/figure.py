@@ -68,14 +68,14 @@ def heat_sheet(
 
     page = sheet([heat(m, limit) for m in maps], labels, columns)
     height, width = page.shape[:2]
-    figure = _figure(9.0, 9.0 * height / width + 0.9)
+    figure = canvas(9.0, 9.0 * height / width + 0.9)
     axes = figure.add_subplot()
     axes.imshow(page, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, loc="left")
     scale = ScalarMappable(Normalize(0, limit), HEAT)
     figure.colorbar(scale, ax=axes, location="bottom", fraction=0.04, pad=0.02, label=unit)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 class Line(NamedTuple):
@@ -96,12 +96,14 @@ def curves(
     x_label: str,
     title: str,
     x_ticks: Sequence[float] | None = None,
+    log: bool = False,
 ) -> Path:
     """One panel for each y label (with its unit), side by side; the legend is shared.
 
-    A NaN breaks its line; a line without a name is not in the legend.
+    A NaN breaks its line; a line without a name is not in the legend. `log`: the y axis is
+    logarithmic.
     """
-    figure = _figure(4.6 * len(panels), 3.7)
+    figure = canvas(4.6 * len(panels), 3.7)
     for i, (y_label, lines) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), i)
         for line in lines:
@@ -116,6 +118,8 @@ def curves(
                 label=line.name,
             )
         axes.set(xlabel=x_label, ylabel=y_label)
+        if log:
+            axes.set_yscale("log")
         if x_ticks is not None:
             axes.set_xticks(x_ticks)
         axes.grid(alpha=0.25)
@@ -124,19 +128,21 @@ def curves(
     if any(names):
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, without a window system or global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # no window system, no global state
+    FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG; its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
     return path
