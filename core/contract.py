@@ -169,6 +169,14 @@ class Checkpoints(_Value):
     keep: Literal["all", "best"] = "best"  # all: step-<n>.ckpt files stay beside best and last
 
 
+class Published(_Value):
+    """A figure from a paper or a report: shown beside ours, never judged, never ours."""
+
+    name: str
+    metrics: Mapping[str, float] = Field(min_length=1)  # of the task's metrics
+    source: str  # who measured it, and on which data
+
+
 class Budget(_Value):
     """What training may use; None is no limit. The clock starts at `run.training_started()`."""
 
@@ -204,6 +212,7 @@ class Task(_Value, Generic[C]):
     losses: tuple[Loss, ...] = ()
     criteria: tuple[SerializeAsAny[Criterion | AnyOf], ...] = ()
     variants: tuple[Variant, ...] = (Variant(name="baseline", why="the defaults"),)
+    published: tuple[Published, ...] = ()  # figures of others, beside every study's table
     search: Mapping[str, Space] = {}
     checkpoints: Checkpoints
     tiny: Mapping[str, Any] = {}  # overrides that finish in seconds on two CPU cores
@@ -230,6 +239,10 @@ class Task(_Value, Generic[C]):
                 raise unknown(
                     "metric", clause.metric, metrics, where=f"task {self.name}, {clause.name}"
                 )
+        for figure in self.published:
+            for name in figure.metrics:
+                if name not in metrics:
+                    raise unknown("metric", name, metrics, where=f"published {figure.name}")
         fields = set(self.config.model_fields)
         for loss in self.losses:
             for key in filter(None, (loss.weight, loss.when)):
@@ -244,6 +257,7 @@ class Task(_Value, Generic[C]):
             ("metric", self.metrics),
             ("variant", self.variants),
             ("loss", self.losses),
+            ("published figure", self.published),
         ]:
             names = [i.name for i in items]  # type: ignore[attr-defined]
             if len(set(names)) != len(names):

@@ -48,6 +48,7 @@ def sheet(task: Task[Any]) -> dict[str, Any]:
         "metrics": [m.model_dump() for m in task.metrics],
         "criteria": [{"name": c.name, "words": criterion(task, c)} for c in task.criteria],
         "variants": [v.model_dump(mode="json") for v in task.variants],
+        "published": [p.model_dump(mode="json") for p in task.published],
         "search": {key: _space(space) for key, space in task.search.items()},
         "tools": dict(task.tools),
         "tiny": dict(task.tiny),

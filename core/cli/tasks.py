@@ -131,6 +131,7 @@ def _sheet(sheet: dict[str, Any]) -> str:
         ],
         "criteria": [[c["name"], c["words"]] for c in sheet["criteria"]],
         "variants": [[v["name"], _set(v["set"]), v["why"]] for v in sheet["variants"]],
+        "published": [[p["name"], _set(p["metrics"]), p["source"]] for p in sheet["published"]],
         "search": [[key, space] for key, space in sheet["search"].items()],
         "tools": [[name, use] for name, use in sheet["tools"].items()],
         "tiny": [[_set(sheet["tiny"])]],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from core import acceptance, stats
 from core.acceptance.evidence import by_seed
-from core.contract import Metric
+from core.contract import Metric, Published
 from core.ledger.record import ClauseResult, RunRecord, Verdict
 from core.report import effects
 from core.report.effects import Effect, Values
@@ -54,6 +54,7 @@ class Comparison:
     reference: Group | None  # one of the groups, or recorded before
     paired: bool = True
     primary: str = ""  # name of the metric that is shown whatever it came to
+    published: Sequence[Published] = ()  # by others, on data of their own
 
     @property
     def telling(self) -> list[Metric]:
@@ -68,6 +69,7 @@ def _all(study: Comparison, metric: Metric) -> set[float]:
 def tables(study: Comparison) -> list[Table]:
     """All tables for people."""
     made = [_means(study), _differences(study), _clauses(study), _effects(study)]
+    made.append(_published(study))
     return [t for t in made if t.rows]
 
 
@@ -153,6 +155,24 @@ def _effects(study: Comparison) -> Table:
         tuple((e.name, str(e.seeds), *(c[i] for c in columns)) for i, e in enumerate(first)),
         ("A x B is half of what the effect of A gains when B is on.",),
     )
+
+
+def _published(study: Comparison) -> Table:
+    """What others report of the metrics in the tables above."""
+    metrics = [m for m in study.metrics if any(m.name in p.metrics for p in study.published)]
+    rows = [
+        (p.name, *(f"{p.metrics[m.name]:g}" if m.name in p.metrics else NONE for m in metrics))
+        for p in study.published
+        if any(m.name in p.metrics for m in metrics)
+    ]
+    sources: dict[str, list[str]] = {}
+    for p in study.published:
+        sources.setdefault(p.source, []).append(p.name)
+    several = len(sources) > 1
+    notes = [f"{', '.join(names)}: {s}" if several else s for s, names in sources.items()]
+    columns = ("published", *map(column, metrics))
+    title = "Published by others, on their data: not measured here, not judged"
+    return Table(title, columns, tuple(rows), tuple(notes))
 
 
 def tidy(study: Comparison) -> list[Table]:

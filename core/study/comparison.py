@@ -32,4 +32,7 @@ def of(project: Project, folder: Folder, whole: bool = False) -> Comparison | No
     title = f"{plan.id}: {task.name}, {plan.study.kind}"
     judged = {task.primary, *(c.metric for c in clauses(studies.criteria(plan, task)))}
     metrics = [m for m in task.metrics if whole or m.name in judged]
-    return Comparison(title, metrics, groups, own or recorded, task.paired_seeds, task.primary)
+    reference = own or recorded
+    return Comparison(
+        title, metrics, groups, reference, task.paired_seeds, task.primary, task.published
+    )

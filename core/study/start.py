@@ -28,7 +28,8 @@ def new(
     """The plan of a study file: every config valid, a confirmation's seeds known.
 
     Raises:
-        AssayError: see `plan.make` and `sources.find`; or no baseline is recorded whose seeds could confirm.
+        AssayError: see `plan.make` and `sources.find`; or no baseline is recorded whose seeds
+            could confirm.
     """
     study = file.read(file.find(project, name))
     ledger = Ledger(project)

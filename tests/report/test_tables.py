@@ -1,6 +1,7 @@
 """Tables read back from each of their forms, and what they say of a study."""
 
 import csv
+import dataclasses
 import io
 import math
 import re
@@ -8,6 +9,7 @@ import re
 import pytest
 
 from core import acceptance
+from core.contract import Published
 from core.ledger.record import RunRecord
 from core.report import groups, numbers, table
 from core.report.groups import Comparison, Group
@@ -122,6 +124,24 @@ def test_means_differences_and_clauses(study: Comparison) -> None:
     }
     measured = {row[1]: row[3] for row in clauses.rows}
     assert measured["real time"] == "not measured: no CUDA"
+
+
+def test_published_figures_stand_apart_and_are_not_judged(study: Comparison) -> None:
+    theirs = [
+        Published(name="theirs", metrics={"ssim": 0.9, "lpips": 0.1}, source="their paper"),
+        Published(name="older", metrics={"lpips": 0.2}, source="an older paper"),
+    ]
+    with_them = groups.tables(dataclasses.replace(study, published=theirs))
+    assert with_them[:-1] == groups.tables(study)
+    shown = with_them[-1]
+    assert "not judged" in shown.title
+    values = {row[0]: dict(zip(shown.columns[1:], row[1:], strict=True)) for row in shown.rows}
+    assert values["theirs"]["ssim ↑"] == "0.9"
+    assert values["older"]["ssim ↑"] == "–"
+    assert shown.notes == ("theirs: their paper", "older: an older paper")
+    only_ssim = [m for m in study.metrics if m.name == "ssim"]
+    narrow = dataclasses.replace(study, metrics=only_ssim, published=theirs)
+    assert [row[0] for row in groups.tables(narrow)[-1].rows] == ["theirs"]
 
 
 def test_tidy_csv_holds_the_numbers_in_full(study: Comparison) -> None:
