@@ -14,7 +14,7 @@ How = Literal["minmax", "average", "p99.9", "p99.99", "mse", "kl"]
 
 BINS = 4096  # over [-reach, reach]; even, so that reach can double by merging pairs
 KEEP = 0.9  # of the moving average, as torch.ao's MovingAverageMinMaxObserver takes 0.99 a batch
-SHARES = [i / 64 for i in range(4, 65)]  # of the whole range, tried by mse and kl
+SHARES = [i / 64 for i in range(4, 65)]  # of the largest magnitude, where mse and kl try to cut
 
 
 class Observer:
@@ -49,9 +49,9 @@ class Observer:
         """The range that a quantiser of this format should cover.
 
         minmax: all that was seen. average: moving average of the batches' extremes. p99.9: the
-        middle 99.9 % of the values. mse: the share of the extremes with the least squared error
-        (Banner et al. 2019, by search). kl: the share that loses the least information (TensorRT's
-        entropy calibration).
+        middle 99.9 % of the values. mse: cut off where the squared error is least (Banner et al.
+        2019, by search). kl: cut off where the least information is lost (TensorRT's entropy
+        calibration).
 
         Raises:
             AssayError: nothing was seen.
@@ -65,8 +65,11 @@ class Observer:
         if how.startswith("p"):
             return self._percentile(float(how[1:]) / 100)
         error = self._squared if how == "mse" else self._information
-        best = min(SHARES, key=lambda share: error(fmt, share))
-        return best * self.low, best * self.high
+        return self._cut(min(SHARES, key=lambda share: error(fmt, share)))
+
+    def _cut(self, share: float) -> tuple[float, float]:
+        limit = share * max(-self.low, self.high)
+        return max(self.low, -limit), min(self.high, limit)
 
     @property
     def _centres(self) -> Tensor:
@@ -84,7 +87,7 @@ class Observer:
         )
 
     def _quantised(self, fmt: Format, share: float) -> Tensor:
-        low, high = (torch.tensor(share * v, dtype=torch.float64) for v in (self.low, self.high))
+        low, high = (torch.tensor(v, dtype=torch.float64) for v in self._cut(share))
         return fake_range(self._centres, fmt, low, high)
 
     def _squared(self, fmt: Format, share: float) -> float:
@@ -95,7 +98,8 @@ class Observer:
 
         Values cut off are lost to the reference's mass at the edges, but not to the candidate's.
         """
-        inside = (self._centres >= share * self.low) & (self._centres <= share * self.high)
+        low, high = self._cut(share)
+        inside = (self._centres >= low) & (self._centres <= high)
         kept = torch.where(inside, self.counts, 0.0)
         if not kept.any():
             return float("inf")

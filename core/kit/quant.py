@@ -137,7 +137,7 @@ def straight_through(
     with torch.no_grad():
         quantised = quantise(x)
         kept = torch.ones_like(x, dtype=torch.bool) if inside is None else inside
-    out: Tensor = _Straight.apply(x, quantised, kept)
+    out: Tensor = _Straight.apply(x, quantised, kept)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -148,7 +148,7 @@ def learned(x: Tensor, fmt: Format, scale: Tensor) -> Tensor:
     format's largest value, over the number of scales), as in the paper.
     """
     damp = 1 / math.sqrt(x.numel() / scale.numel() * largest(fmt))
-    scale = _Damped.apply(scale, damp)
+    scale = _Damped.apply(scale, damp)  # type: ignore[no-untyped-call]
     top = largest(fmt)
     ratio = (x / scale).clamp(-top - (fmt not in SMALL), top)
     return straight_through(ratio, lambda v: cast(v, fmt)) * scale
