@@ -205,6 +205,7 @@ task = Task[CircuitnetConfig](
         "synth": "tasks.circuitnet.tools:synth",
         "eval": "tasks.circuitnet.use:evaluate",
         "export": "tasks.circuitnet.deploy:export",
+        "sensitivity": "tasks.circuitnet.sensitivity:sensitivity",
         "curves": "tasks.circuitnet.use:curves",
     },
     evaluator=(

@@ -41,11 +41,12 @@ class Quick(NamedTuple):
 
 def quick(network: Network, split: Split, batch: int) -> Quick:
     """The official NRMS and SSIM of a split."""
-    found = metrics.summary(_scored(network, split, batch, ("nrms", "ssim")), "compat")
+    found = metrics.summary(scored(network, split, batch, ("nrms", "ssim")), "compat")
     return Quick(found["nrms"].value, found["ssim"].value)
 
 
-def _scored(network: Network, split: Split, batch: int, names: tuple[str, ...]) -> Scores:
+def scored(network: Network, split: Split, batch: int, names: tuple[str, ...]) -> Scores:
+    """The named metrics of every map of a split."""
     parts = [
         metrics.score(torch.from_numpy(got.label), torch.from_numpy(got.pred), names)
         for got in predictions(network, split, batch)
