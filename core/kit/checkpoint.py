@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,66 @@ def read(path: Path, device: str = "cpu") -> Any:
             "Give last.ckpt or best.ckpt of a run",
             code="bad_checkpoint",
         ) from error
+
+
+def foreign(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """The content of a torch file of other people: tensors, containers and plain values.
+
+    Objects of other classes (Lightning keeps its settings so) become empty dicts: no code of theirs
+    is imported or run.
+
+    Raises:
+        AssayError: the file is missing, cut short, or holds no mapping.
+    """
+    import torch
+
+    try:
+        try:
+            content = torch.load(path, map_location=device, weights_only=True)
+        except pickle.UnpicklingError:  # a class that weights_only does not know
+            content = torch.load(
+                path, map_location=device, weights_only=False, pickle_module=_Inert
+            )
+    except FileNotFoundError as error:
+        raise AssayError(f"no checkpoint {path}", code="no_checkpoint") from error
+    except Exception as error:  # torch raises several types for a cut or foreign file
+        raise AssayError(
+            f"{path} cannot be read as a torch file ({str(error).splitlines()[0][:120]})",
+            code="bad_checkpoint",
+        ) from error
+    if not isinstance(content, dict):
+        raise AssayError(f"{path} holds no mapping of tensors", code="bad_checkpoint")
+    return content
+
+
+class _Nothing(dict[str, Any]):
+    """Stands for an object of an unknown class; takes any state and keeps none."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, _: Any) -> None:
+        """Keep nothing."""
+
+
+class _Inert:
+    """A pickle module that makes tensors and containers, and `_Nothing` of all else."""
+
+    ALLOWED = (
+        ("collections", "OrderedDict"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+        ("torch._utils", "_rebuild_parameter"),
+        ("torch", "Size"),
+    )
+
+    class Unpickler(pickle.Unpickler):
+        """Finds no class outside the list."""
+
+        def find_class(self, module: str, name: str) -> Any:
+            """The listed function or class, else an inert stand-in."""
+            if (module, name) in _Inert.ALLOWED:
+                return super().find_class(module, name)
+            return _Nothing
 
 
 def restore(state: Mapping[str, Any], saved: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from core.errors import AssayError
 PERCENTILES = (2.0, 98.0)
 SUBGRID = 8
 DEGREE_M = 111_320.0  # one degree of latitude, metres
+EARTH_M = 6_378_137.0  # radius that Web Mercator takes
 GEO_KEYS, PIXEL_SCALE, TIE_POINT, NODATA = 34735, 33550, 33922, 42113
 GEOGRAPHIC, PROJECTED, MODEL = 2048, 3072, 1024  # keys inside GEO_KEYS
 WEB_MERCATOR = (3857, 3785, 900913)
@@ -39,7 +40,7 @@ class Geo(NamedTuple):
         if self.geographic:
             return self.dy * DEGREE_M, self.dx * DEGREE_M * math.cos(math.radians(self.y0))
         if self.epsg in WEB_MERCATOR:  # stretched by 1 / cos of the latitude
-            shrink = 1 / math.cosh(self.y0 / 6378137.0)
+            shrink = 1 / math.cosh(self.y0 / EARTH_M)
             return self.dy * shrink, self.dx * shrink
         return self.dy, self.dx
 

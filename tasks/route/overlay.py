@@ -1,0 +1,159 @@
+"""Pictures of routes on the full image: exact pixels, and a preview that fits a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from core.kit import figure
+from core.kit.io import write_png
+
+Pixels = NDArray[np.uint8]
+ROAD = np.array([0, 200, 255], np.float32)  # the probability's colour
+ALPHA = 0.35
+PREVIEW = 2048  # longest side, pixels
+SOURCE = (255, 255, 255)
+COLOURS = (
+    (255, 64, 64),
+    (255, 196, 0),
+    (64, 220, 64),
+    (255, 96, 255),
+    (64, 160, 255),
+    (255, 140, 40),
+)
+
+
+class Route(NamedTuple):
+    """A path to one target, and what is written beside it."""
+
+    points: NDArray[np.floating]  # N 2: (y, x) pixels, the target first; N = 0: no path
+    target: tuple[int, int]
+    label: str
+
+
+def colour(i: int) -> tuple[int, int, int]:
+    """Of the i-th target."""
+    return COLOURS[i % len(COLOURS)]
+
+
+def overlay(
+    rgb: Pixels, prob: NDArray[np.floating], source: tuple[int, int], routes: Sequence[Route]
+) -> Pixels:
+    """The image H W 3 under its road probability, with routes, source, targets and distances."""
+    blend = ALPHA * prob[..., None].astype(np.float32)
+    tinted = rgb + blend * (ROAD - rgb)
+    image = Image.fromarray(np.rint(tinted).astype(np.uint8))
+    pen = ImageDraw.Draw(image)
+    size = max(1, round(max(rgb.shape[:2]) / 500))  # a stroke seen at screen size
+    for i, route in reversed(list(enumerate(routes))):
+        line = [(float(x), float(y)) for y, x in np.rint(route.points)]
+        if len(line) > 1:
+            pen.line(line, fill=(0, 0, 0), width=3 * size, joint="curve")
+            pen.line(line, fill=colour(i), width=max(1, 2 * size - 1), joint="curve")
+    _dot(pen, source, 4 * size, SOURCE)
+    for i, route in enumerate(routes):
+        _dot(pen, route.target, 3 * size, colour(i))
+    _labels(pen, rgb.shape[:2], routes, size)
+    return np.asarray(image)
+
+
+def _dot(
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], radius: int, fill: tuple[int, int, int]
+) -> None:
+    y, x = at
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill, outline=(0, 0, 0))
+
+
+def _labels(
+    pen: ImageDraw.ImageDraw, shape: tuple[int, ...], routes: Sequence[Route], size: int
+) -> None:
+    """Each target's distances beside it, inside the image."""
+    font = ImageFont.load_default(size=max(11, 7 * size))
+    for i, route in enumerate(routes):
+        y, x = route.target[0] + 4 * size, route.target[1] + 4 * size
+        left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
+        x -= max(0, right - shape[1] + 3)
+        y -= max(0, bottom - shape[0] + 3)
+        left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
+        pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=(0, 0, 0))
+        pen.text((x, y), route.label, fill=colour(i), font=font)
+
+
+def save(path: Path, picture: Pixels, *, full: bool) -> list[Path]:
+    """The picture, shrunk to 2048 pixels where larger; with `full` also as it is, `*_full`."""
+    height, width = picture.shape[:2]
+    large = max(height, width) > PREVIEW
+    made = []
+    if full and large:
+        made.append(write_png(path.with_name(f"{path.stem}_full.png"), picture))
+    if large:
+        scale = PREVIEW / max(height, width)
+        size = (round(width * scale), round(height * scale))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return [write_png(path, picture), *made]
+
+
+def field(
+    path: Path,
+    T: NDArray[np.floating],
+    ds: int,
+    source: tuple[int, int],
+    routes: Sequence[Route],
+) -> Path:
+    """T on a log scale with lines of equal time; what was not reached is grey. Axes in pixels."""
+    from matplotlib.colors import LogNorm
+
+    seen = np.isfinite(T) & (T > 0)
+    shown = np.where(seen, T, np.nan)
+    low = max(float(ds), float(np.nanmin(shown)) if seen.any() else 1.0)
+    high = max(2 * low, float(np.nanmax(shown)) if seen.any() else 2.0)
+    drawing = figure.blank(7.2, 7.2 * T.shape[0] / T.shape[1] + 0.6)
+    axes = drawing.add_subplot()
+    extent = (-0.5, T.shape[1] * ds - 0.5, T.shape[0] * ds - 0.5, -0.5)
+    axes.set_facecolor("0.8")
+    image = axes.imshow(shown, norm=LogNorm(low, high), cmap=figure.HEAT, extent=extent)
+    levels = np.geomspace(low, high, 14)[1:-1]
+    at = [np.arange(n) * ds + (ds - 1) / 2 for n in (T.shape[1], T.shape[0])]
+    axes.contour(*at, shown, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
+    for i, route in enumerate(routes):
+        shade = tuple(c / 255 for c in colour(i))
+        if len(route.points):
+            axes.plot(route.points[:, 1], route.points[:, 0], color=shade, linewidth=1.2)
+        axes.plot(route.target[1], route.target[0], "o", color=shade, markersize=5)
+    axes.plot(source[1], source[0], "*", color="white", markersize=11, markeredgecolor="black")
+    axes.set(xlabel="x (px)", ylabel="y (px)", title="Travel time T from the star")
+    drawing.colorbar(image, ax=axes, shrink=0.8, label="T (pixels of free road)")
+    return figure.save(drawing, path)
+
+
+def tube(
+    path: Path,
+    cost: NDArray[np.floating],
+    inside: NDArray[np.bool_],
+    ds: int,
+    source: tuple[int, int],
+    routes: Sequence[Route],
+) -> Path:
+    """The cost of the fine grid, darkened outside the tube. Axes in pixels."""
+    drawing = figure.blank(7.2, 7.2 * cost.shape[0] / cost.shape[1] + 0.6)
+    axes = drawing.add_subplot()
+    extent = (-0.5, cost.shape[1] * ds - 0.5, cost.shape[0] * ds - 0.5, -0.5)
+    image = axes.imshow(cost, cmap="viridis_r", extent=extent)
+    axes.imshow(
+        np.where(inside, np.nan, 0.0), cmap="gray", alpha=0.6, extent=extent, vmin=0, vmax=1
+    )
+    for i, route in enumerate(routes):
+        shade = tuple(c / 255 for c in colour(i))
+        if len(route.points):
+            axes.plot(route.points[:, 1], route.points[:, 0], color=shade, linewidth=1.2)
+        axes.plot(route.target[1], route.target[0], "o", color=shade, markersize=5)
+    axes.plot(source[1], source[0], "*", color="white", markersize=11, markeredgecolor="black")
+    share = inside.mean()
+    axes.set(xlabel="x (px)", ylabel="y (px)", title=f"The tube: {share:.0%} of the grid")
+    drawing.colorbar(image, ax=axes, shrink=0.8, label="cost of a pixel (1 = free road)")
+    return figure.save(drawing, path)

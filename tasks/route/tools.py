@@ -1,0 +1,69 @@
+"""Further commands: `assay do route <tool> -o key=value`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.contract import Run
+from core.errors import AssayError
+from core.kit import checkpoint
+from core.kit.seed import everything
+from tasks.route import lines, regions
+from tasks.route.config import RouteConfig
+from tasks.route.models import samfile
+from tasks.route.models.samroad import CELL
+from tasks.route.regions import Plan
+
+
+def synth(
+    cfg: RouteConfig,
+    run: Run,
+    *,
+    out: str,
+    size: int = 3000,
+    width: int = 0,
+    seed: int = 0,
+    cities: int = 4,
+    regions_each: int = 1,
+    one_component: bool = True,
+) -> list[Path]:
+    """Generated cities as a data set in the users' layout: tif, masks, distances."""
+    plan = Plan(
+        size,
+        cfg.city_pitch,
+        cfg.width_scale,
+        cfg.occlusion,
+        regions.CASES[cfg.npz_variant],
+        width,
+        one_component,
+    )
+    made: list[Path] = []
+    names = [f"city{c}/region{r}" for c in range(cities) for r in range(regions_each)]
+    for i, name in enumerate(names):
+        region, skeleton = regions.generate(plan, seed, name)
+        made += regions.write_region(region, skeleton, plan, seed, Path(out))
+        run.progress(i + 1, len(names), name)
+    return made
+
+
+def import_lines(
+    cfg: RouteConfig, run: Run, *, geojson: str, out: str = "", road_px: int = 24, seed: int = 0
+) -> list[Path]:
+    """Road lines (GeoJSON) over the image `tif`: mask, centre lines, distances beside it or in out.
+
+    Raises:
+        AssayError: no tif, or lines and image that do not meet.
+    """
+    if cfg.tif is None:
+        raise AssayError("import_lines needs an image", "Give -o tif=...")
+    folder = Path(out) if out else cfg.tif.parent
+    return lines.write(cfg.tif, Path(geojson), folder, road_px, seed)
+
+
+def convert_ckpt(cfg: RouteConfig, run: Run, *, source: str, out: str) -> list[Path]:
+    """A SAM-Road file as plain tensors: LoRA folded in, other people's objects left out."""
+    everything(run.seed)
+    found = samfile.open_file(Path(source), cfg.patch // CELL)
+    state = {**found.net.state_dict(), **found.scalars}
+    checkpoint.save_plain(Path(out), {"state_dict": state})
+    return [Path(out)]

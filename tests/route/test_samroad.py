@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from core.errors import AssayError
+from tasks.route.models import samfile
+from tasks.route.models.samroad import Encoder, SamRoad, Shape
+
+TINY = Shape(dim=24, depth=4, heads=3, side=7, window=3, neck=16)  # padded windows: 7 = 3 + 3 + 1
+
+
+def randomised(net: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    return net.eval()
+
+
+def theirs(key: str) -> str:
+    """The name that transformers gives one of SAM's tensors."""
+    for a, b in [
+        ("blocks.", "layers."),
+        ("norm1", "layer_norm1"),
+        ("norm2", "layer_norm2"),
+        ("patch_embed.proj", "patch_embed.projection"),
+        ("neck.0", "neck.conv1"),
+        ("neck.1", "neck.layer_norm1"),
+        ("neck.2", "neck.conv2"),
+        ("neck.3", "neck.layer_norm2"),
+    ]:
+        key = key.replace(a, b)
+    return key
+
+
+def test_the_encoder_is_sams() -> None:
+    """Against transformers' SamVisionEncoder (its softmax is float32) with the same weights."""
+    from transformers import SamVisionConfig
+    from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+    cfg = SamVisionConfig(
+        hidden_size=24,
+        num_attention_heads=3,
+        image_size=112,
+        patch_size=16,
+        window_size=3,
+        output_channels=16,
+        mlp_dim=96,
+    )
+    cfg._attn_implementation = "eager"
+    assert Shape().everywhere == (2, 5, 8, 11)
+    assert TINY.everywhere == (0, 1, 2, 3)
+    for ours_shape in (TINY, TINY._replace(depth=8)):
+        cfg.num_hidden_layers = ours_shape.depth
+        cfg.global_attn_indexes = list(ours_shape.everywhere)
+        ours = randomised(Encoder(ours_shape)).double()
+        peer = SamVisionEncoder(cfg).double().eval()
+        peer.load_state_dict({theirs(k): v for k, v in ours.state_dict().items()})
+        x = torch.rand(2, 3, 112, 112, dtype=torch.float64)
+        with torch.no_grad():
+            want = peer(x)
+            want = want.last_hidden_state if hasattr(want, "last_hidden_state") else want[0]
+            torch.testing.assert_close(ours(x), want, rtol=1e-5, atol=1e-6)
+
+
+def test_vit_b_has_the_tensors_of_the_table() -> None:
+    with torch.device("meta"):
+        state = SamRoad().state_dict()
+    assert state["image_encoder.pos_embed"].shape == (1, 32, 32, 768)
+    assert state["image_encoder.blocks.0.attn.rel_pos_h"].shape == (27, 64)
+    assert state["image_encoder.blocks.11.attn.rel_pos_w"].shape == (63, 64)
+    assert state["image_encoder.blocks.3.attn.qkv.weight"].shape == (2304, 768)
+    assert state["image_encoder.neck.0.weight"].shape == (256, 768, 1, 1)
+    assert state["map_decoder.0.weight"].shape == (256, 128, 2, 2)
+    assert state["map_decoder.7.weight"].shape == (32, 2, 2, 2)
+    encoder = [v for k, v in state.items() if k.startswith("image_encoder.")]
+    assert len(encoder) == 177
+    assert round(sum(v.numel() for v in encoder) / 1e6, 2) == 87.28
+
+
+def saved(tmp_path: Path, state: dict[str, Tensor], prefix: str = "") -> Path:
+    path = tmp_path / "road.ckpt"
+    torch.save({"state_dict": {prefix + k: v for k, v in state.items()}, "epoch": 1}, path)
+    return path
+
+
+SMALL = TINY._replace(depth=8, side=4)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module."])
+def test_a_file_gives_the_network_that_made_it(tmp_path: Path, prefix: str) -> None:
+    net = randomised(SamRoad(SMALL))
+    extra = {"topo_net.x": torch.ones(1), "eik_gate_logit": torch.tensor(1.5)}
+    got = samfile.open_file(saved(tmp_path, {**net.state_dict(), **extra}, prefix), side=99)
+    assert got.net.shape == SMALL
+    assert got.net.patch == 64
+    assert got.scalars == {"eik_gate_logit": 1.5}
+    assert got.notes == []
+    x = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    torch.testing.assert_close(got.net.eval()(x), net(x))
+    assert net(x).shape == (1, 64, 64)
+    torch.testing.assert_close(net(x), net.both(x)[:, 1])
+
+
+def test_strict_by_group(tmp_path: Path) -> None:
+    state = SamRoad(SMALL).state_dict()
+    gone = {k: v for k, v in state.items() if k != "image_encoder.blocks.3.norm1.bias"}
+    with pytest.raises(AssayError, match=r"image_encoder\.\* .*lacks .*blocks\.3\.norm1\.bias"):
+        samfile.open_file(saved(tmp_path, gone), side=4)
+    odd = {**state, "map_decoder.3.weight": torch.zeros(8, 3, 2, 2)}
+    with pytest.raises(
+        AssayError, match=r"map_decoder\.\* .*map_decoder\.3\.weight \(8, 3, 2, 2\)"
+    ):
+        samfile.open_file(saved(tmp_path, odd), side=4)
+    with pytest.raises(AssayError, match=r"holds no image_encoder\.\*"):
+        samfile.open_file(saved(tmp_path, {"a": torch.ones(1)}), side=4)
+    smooth = {**state, "map_decoder.7.weight": torch.zeros(2, 32, 3, 3)}
+    with pytest.raises(AssayError, match="up-sample and convolve decoder"):
+        samfile.open_file(saved(tmp_path, smooth), side=4)
+
+
+def test_unknown_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {**SamRoad(SMALL).state_dict(), "surprise": torch.ones(1)}
+    assert "surprise" in samfile.open_file(saved(tmp_path, state), side=4).notes[0]
+    assert "surprise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_lora_is_folded_in(nested: bool) -> None:
+    """Against q and v computed with the low-rank paths beside the weight, as LoRA defines them."""
+    rng = torch.Generator().manual_seed(0)
+    d, r = 24, 4
+    base = torch.randn(3 * d, d, generator=rng)
+    bias = torch.randn(3 * d, generator=rng)
+    a_q, a_v = (torch.randn(r, d, generator=rng) for _ in range(2))
+    b_q, b_v = (torch.randn(d, r, generator=rng) for _ in range(2))
+    stem = "image_encoder.blocks.0.attn.qkv."
+    inner = f"{stem}qkv." if nested else stem
+    merged = samfile.merge_lora(
+        {
+            f"{inner}weight": base,
+            f"{inner}bias": bias,
+            f"{stem}linear_a_q.weight": a_q,
+            f"{stem}linear_b_q.weight": b_q,
+            f"{stem}linear_a_v.weight": a_v,
+            f"{stem}linear_b_v.weight": b_v,
+        }
+    )
+    assert set(merged) == {f"{stem}weight", f"{stem}bias"}
+    x = torch.randn(5, d, generator=rng)
+    want = x @ base.T + bias
+    want[:, :d] += (x @ a_q.T) @ b_q.T
+    want[:, 2 * d :] += (x @ a_v.T) @ b_v.T
+    torch.testing.assert_close(x @ merged[f"{stem}weight"].T + bias, want, rtol=1e-4, atol=1e-4)
+
+
+def test_raw_sam_is_resized_by_block_number(tmp_path: Path) -> None:
+    """Defect 13 of the origin: by substring, block 15 of 24 counted as global (5, 11, 17, 23)."""
+    deep = Shape(dim=6, depth=24, heads=1, side=8, window=3, neck=8)
+    state = randomised(SamRoad(deep)).state_dict()
+    raw = {k: v for k, v in state.items() if k.startswith("image_encoder.")}
+    got = samfile.open_file(saved(tmp_path, raw), side=4)
+    assert got.net.shape.side == 4
+    assert "decoder is untrained" in got.notes[0]
+    made = got.net.state_dict()
+    for i in range(24):
+        key = f"image_encoder.blocks.{i}.attn.rel_pos_h"
+        if i in (5, 11, 17, 23):
+            assert made[key].shape == (7, 6)
+            at = (np.arange(7) + 0.5) * 15 / 7 - 0.5  # centres of 7 cells over 15
+            want = np.stack([np.interp(at, np.arange(15), raw[key][:, c]) for c in range(6)], 1)
+            np.testing.assert_allclose(made[key], want, atol=1e-6)
+        else:
+            assert torch.equal(made[key], raw[key])
+    assert made["image_encoder.pos_embed"].shape == (1, 4, 4, 6)
