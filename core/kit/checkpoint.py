@@ -113,6 +113,20 @@ def foreign(path: Path, device: str = "cpu") -> dict[str, Any]:
     return content
 
 
+def save_plain(path: Path, content: Mapping[str, Any]) -> Path:
+    """Tensors and plain values as a torch file that `weights_only` reads; whole or not at all."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(dict(content), fresh)
+        fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path
+
+
 class _Nothing(dict[str, Any]):
     """Stands for an object of an unknown class; takes any state and keeps none."""
 

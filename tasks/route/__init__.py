@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.contract import Checkpoints, Criterion, Loss, Metric, Model, Space, Task, Variant
+from core.contract import Checkpoints, Loss, Model, Task
 from tasks.route.config import RouteConfig
+from tasks.route.sheet import CRITERIA, METRICS, SEARCH, VARIANTS
 
 SAMPLE = Path(__file__).parent / "sample"
 
@@ -44,6 +45,16 @@ task = Task[RouteConfig](
             doc="U-Net at half resolution: 338,452 parameters at width 16",
         ),
         Model(
+            name="samroad",
+            make="tasks.route.models.samroad:SamRoad",
+            doc="SAM ViT encoder and up-sampling decoder; loads SAM-Road files",
+        ),
+        Model(
+            name="router",
+            make="tasks.route.routing:Router",
+            doc="what turns probability into distance: alpha, gamma, gate, perhaps a cost net",
+        ),
+        Model(
             name="segformer",
             make="tasks.route.models.segformer:Segformer",
             doc="SegFormer from scratch, depths 2-2-2-2",
@@ -55,36 +66,35 @@ task = Task[RouteConfig](
             weight="lambda_seg",
             when="seg_steps",
             formula="(1 - dice) BCE(pos_weight) + dice (1 - Dice)",
-            source="SAM-Road's mask loss",
+            source="R4.6; SAM-Road's mask loss",
+        ),
+        Loss(
+            name="dist",
+            weight="lambda_dist",
+            when="steps",
+            formula="mean Huber(cap(d + g (T - d)) - cap(gt)), in units of cap_norm",
+            source="seed 000, step 4",
+        ),
+        Loss(
+            name="prox",
+            weight="w_prox",
+            when="optimise_prob",
+            formula="mean (p - p0)^2 of a learned map",
+            source="R4.7",
+        ),
+        Loss(
+            name="cost_net",
+            weight="w_cost_net",
+            formula="mean d^2 + (mean d)^2, d the network's part of log c",
+            source="R4.2",
         ),
     ),
-    metrics=(
-        Metric(name="road_f1", unit="1", direction="max", doc="road pixels at 0.5, harmonic mean"),
-        Metric(name="road_iou", unit="1", direction="max", doc="road pixels at 0.5"),
-        Metric(name="road_precision", unit="1", direction="max", doc="road pixels at 0.5"),
-        Metric(name="road_recall", unit="1", direction="max", doc="road pixels at 0.5"),
-        Metric(
-            name="nonfinite_steps", unit="1", direction="min", doc="steps without a usable loss"
-        ),
-    ),
-    primary="road_f1",
-    criteria=(
-        Criterion(name="roads found", metric="road_f1", at_least=0.85),
-        Criterion(name="no NaN", metric="nonfinite_steps", at_most=0),
-    ),
-    variants=(
-        Variant(name="baseline", why="the compact U-Net on generated cities"),
-        Variant(name="mask", set={"model": "mask"}, why="the true mask as probability"),
-        Variant(name="segformer", set={"model": "segformer"}, why="attention instead of a U-Net"),
-    ),
-    search={
-        "seg_lr": Space(low=1e-5, high=1e-1, log=True),
-        "width": Space(choices=(12, 16, 24, 32)),
-        "pos_weight": Space(low=1.0, high=15.0),
-        "dice": Space(low=0.0, high=1.0),
-        "smooth_sigma": Space(low=0.0, high=3.0),
-    },
-    checkpoints=Checkpoints(best_by="road_f1"),
+    metrics=METRICS,
+    primary="dist_mre",
+    criteria=CRITERIA,
+    variants=VARIANTS,
+    search=SEARCH,
+    checkpoints=Checkpoints(best_by="dist_mre"),
     tiny={
         "city_size": 160,
         "city_pitch": 48,
@@ -99,6 +109,25 @@ task = Task[RouteConfig](
         "patch": 96,
         "stride": 64,
         "min_gt_dist_px": 20,
+        "roi_patch": 96,
+        "roi_margin": 8,
+        "val_cases": 2,
+        "tube_min_pc": 16,
+        "tube_radius_c": 1,
+        "tube_pad_c": 0,
+        "eik_iters": 40,
     },
-    evaluator=("tasks.route.work", "tasks.route.metrics", "tasks.route.segment"),
+    tools={
+        "synth": "tasks.route.tools:synth",
+        "import_lines": "tasks.route.tools:import_lines",
+        "convert_ckpt": "tasks.route.tools:convert_ckpt",
+        "gradcheck": "tasks.route.tools:gradcheck",
+    },
+    evaluator=(
+        "tasks.route.work",
+        "tasks.route.measure",
+        "tasks.route.metrics",
+        "tasks.route.routing",
+        "tasks.route.segment",
+    ),
 )

@@ -160,6 +160,7 @@ class RouteConfig(TaskConfig):
     optimize_prob: bool = Field(False, description="The same, as the seed spells it")
     prob_param: Literal["logit", "direct"] = Field("logit", description="What is learned of it")
     w_prox: float = Field(0.0, ge=0, description="Keeps a learned map near the network's")
+    w_cost_net: float = Field(0.0, ge=0, description="Keeps the cost net's change small")
     cap_mode: Literal["tanh", "clamp", "log", "none"] = Field(
         "tanh", description="Of far distances"
     )
@@ -170,7 +171,6 @@ class RouteConfig(TaskConfig):
     lambda_seg: float = Field(1.0, ge=0, description="Weight of segmentation, where it is trained")
     lambda_dist: float = Field(1.0, ge=0, description="Weight of the distance loss")
     freeze_encoder: bool = Field(True, description="Distances do not train the network")
-    max_bad_steps: int = Field(3, ge=1, description="Steps with a bad gradient that end the run")
     teacher_hard_eval: bool = protocol(False, description="Truth by the exact solver")
     teacher_iters: int = protocol(600, ge=1, description="Teacher with solver=sweep: iterations")
     teacher_ds: int = protocol(0, ge=0, description="Teacher's downsample; 0: the student's")
@@ -197,6 +197,11 @@ class RouteConfig(TaskConfig):
             raise ValueError("src and tgt are points of an image: give tif, or image")
         if self.whole and not self.src and not self.sample_from_npz:
             raise ValueError("give src and tgt (y,x), or sample_from_npz=true")
+        if self.whole and self.src and self.steps and not self.teacher_hard_eval:
+            raise ValueError(
+                "points given by hand have no truth to learn from: "
+                "steps=0, or teacher_hard_eval=true, or sample_from_npz=true"
+            )
         if self.teacher_hard_eval and not self.whole:
             raise ValueError("teacher_hard_eval works on one image: give tif, or image")
         if self.whole and self.model in ("unet", "segformer") and self.ckpt is None:

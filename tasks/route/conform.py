@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.contract import Work
 from tasks.route import work
 from tasks.route.config import RouteConfig
+from tasks.route.model import Model
 from tasks.route.regions import Split
 
-_: Work[RouteConfig, Split, work.Model] = work
+_: Work[RouteConfig, Split, Model] = work

@@ -77,8 +77,8 @@ def _labels(
     for i, route in enumerate(routes):
         y, x = route.target[0] + 4 * size, route.target[1] + 4 * size
         left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
-        x -= max(0, right - shape[1] + 3)
-        y -= max(0, bottom - shape[0] + 3)
+        x -= max(0, int(right) - shape[1] + 3)
+        y -= max(0, int(bottom) - shape[0] + 3)
         left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
         pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=(0, 0, 0))
         pen.text((x, y), route.label, fill=colour(i), font=font)

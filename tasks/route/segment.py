@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from core.kit.tiles import stitch
 from tasks.route.city.paint import smooth_noise
 from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
+from tasks.route.log import say
 
 Map = NDArray[np.float32]  # H W in [0, 1]
 VERSION = 1  # of the stitching: part of what a cached map belongs to
@@ -143,7 +143,7 @@ def recall(path: Path, belongs: dict[str, Any], shape: tuple[int, ...], policy: 
         return _stale(path, f"it is {raw.shape}, the image {tuple(shape)}", policy)
     if not side.exists():
         prob = _as_probability(path, raw)
-        _say(f"{path} has no {side.name}: taken as it is, nobody knows which image it belongs to")
+        say(f"{path} has no {side.name}: taken as it is, nobody knows which image it belongs to")
         return prob
     try:
         theirs = json.loads(side.read_text())
@@ -163,7 +163,7 @@ def _stale(path: Path, why: str, policy: str) -> Map | None:
         raise AssayError(
             f"cached probability {path}: {why}", "Delete it, or cache_policy=check", code="cache"
         )
-    _say(f"{path} is made again: {why}")
+    say(f"{path} is made again: {why}")
     return None
 
 
@@ -192,7 +192,3 @@ def keep(path: Path, prob: Map, belongs: dict[str, Any]) -> None:
 
 def _digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
-
-
-def _say(text: str) -> None:
-    print(f"route: {text}", file=sys.stderr)  # noqa: T201 - the run's log

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from core.contract import Run
 from core.errors import AssayError
 from core.kit import checkpoint
 from core.kit.seed import everything
-from tasks.route import lines, regions
+from tasks.route import gradcheck as gradients
+from tasks.route import lines, maps, pictures, regions, report, routing, work
 from tasks.route.config import RouteConfig
+from tasks.route.grid import pool, to_cells
+from tasks.route.log import say
+from tasks.route.losses import straight
 from tasks.route.models import samfile
+from tasks.route.models.build import NoNetwork, with_weights
 from tasks.route.models.samroad import CELL
 from tasks.route.regions import Plan
 
@@ -67,3 +75,42 @@ def convert_ckpt(cfg: RouteConfig, run: Run, *, source: str, out: str) -> list[P
     state = {**found.net.state_dict(), **found.scalars}
     checkpoint.save_plain(Path(out), {"state_dict": state})
     return [Path(out)]
+
+
+def gradcheck(cfg: RouteConfig, run: Run, *, cells: int = 100, ckpt: str = "") -> Path:
+    """The adjoint against central differences on the question of the config; a table and its JSON.
+
+    Raises:
+        AssayError: a derivative is off by more than 1e-4 (relative).
+    """
+    held = work.data(cfg, run)
+    if cfg.whole:
+        asked = work.question(cfg, with_weights(cfg).net, held, run)
+    else:
+        masked = cfg.model_copy(update={"model": "mask", "mask_noise": cfg.mask_noise or 0.5})
+        prob = maps.of(masked, NoNetwork(), held.val[0], run).prob
+        asked = pictures.example(cfg, held.val[0], prob)
+    model = work.load(cfg, Path(ckpt), run.device) if ckpt else None
+    router = model.router if model is not None else routing.Router(cfg)
+    src, tgt = routing.points(asked.query)
+    gt = np.where(np.isfinite(asked.query.gt), asked.query.gt, asked.query.euclid)
+    found = gradients.check(
+        pool(torch.from_numpy(asked.prob)[None], cfg.downsample, routing.pooling(cfg)),
+        to_cells(src, cfg.downsample)[None, None],
+        to_cells(tgt, cfg.downsample)[None],
+        straight(src[None], tgt[None]),
+        torch.from_numpy(gt)[None],
+        router.cost,
+        router.gate,
+        routing.options(cfg, cfg.downsample),
+        routing.loss_options(cfg),
+        cells=cells,
+        seed=run.seed,
+    )
+    say(found.table())
+    path = report.write(
+        run.dir / "gradcheck.json",
+        {"ok": found.ok, "limit": found.limit, "rows": [row._asdict() for row in found.rows]},
+    )
+    found.demand()
+    return path

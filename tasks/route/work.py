@@ -5,28 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import checkpoint as kit_checkpoint
-from core.kit.io import write_png
-from core.kit.loop import finite, steps, weigh
-from tasks.route import crops, metrics, regions, segment
+from core.kit.loop import steps, weigh
+from tasks.route import crops, maps, measure, patches, pictures, regions, report, routing, scene
 from tasks.route.config import RouteConfig
-from tasks.route.models.build import build, with_weights
+from tasks.route.cost import residual_penalty
+from tasks.route.grid import pool
+from tasks.route.log import say
+from tasks.route.losses import Compared
+from tasks.route.model import Model, optimiser
+from tasks.route.models.build import of_checkpoint, with_weights
+from tasks.route.prob_param import ProbMap
 from tasks.route.regions import Plan, Region, Split
+from tasks.route.sampling import Query
+from tasks.route.scene import Scene
 
-LOG_EVERY = 10  # steps
-
-
-class Model(NamedTuple):
-    """What a checkpoint holds."""
-
-    net: nn.Module
+LOG_EVERY = 10  # steps of segmentation training; steps on distances are few and all logged
 
 
 def data(cfg: RouteConfig, run: Run) -> Split:
@@ -42,20 +44,15 @@ def data(cfg: RouteConfig, run: Run) -> Split:
 
 def plan(cfg: RouteConfig) -> Plan:
     """What decides the generated regions."""
-    return Plan(
-        cfg.city_size,
-        cfg.city_pitch,
-        cfg.width_scale,
-        cfg.occlusion,
-        regions.CASES[cfg.npz_variant],
-    )
+    nodes = regions.CASES[cfg.npz_variant]
+    return Plan(cfg.city_size, cfg.city_pitch, cfg.width_scale, cfg.occlusion, nodes)
 
 
 def whole_image(cfg: RouteConfig) -> Region:
     """The image of the whole-image mode, with its mask and distances where there are any."""
     if cfg.tif is None and cfg.image == "city":
         return regions.generate(plan(cfg), cfg.city_seed, "whole/region0")[0]
-    return regions.open_region(
+    region = regions.open_region(
         cfg.tif or regions.SAMPLE,
         p_count=cfg.p_count,
         distances=cfg.npz,
@@ -64,39 +61,147 @@ def whole_image(cfg: RouteConfig) -> Region:
         stretch=cfg.stretch,
         allow_size_mismatch=cfg.allow_size_mismatch,
     )
+    for note in [*region.picture.notes, *(region.cases.notes if region.cases else ())]:
+        say(note)
+    return region
 
 
 def train(cfg: RouteConfig, data: Split, run: Run) -> Model:
-    """Learn to see roads."""
-    model = Model(with_weights(cfg).to(run.device))
-    state: dict[str, Any] = {"net": model.net, "about": {"config": cfg.model_dump(mode="json")}}
-    total = cfg.seg_training
-    if not total:
+    """Learn to see roads from crops, then distances from questions; each where the config says."""
+    given = with_weights(cfg)
+    asked = question(cfg, given.net.to(run.device), data, run) if cfg.whole else None
+    learned = None
+    if asked is not None and cfg.learns_prob:
+        learned = ProbMap(torch.from_numpy(asked.prob)[None], cfg.prob_param, cfg.prob_eps)
+    model = Model(given.net, routing.Router(cfg, given.scalars).to(run.device), learned)
+    past = report.History()
+    state: dict[str, Any] = {"net": model.net, "router": model.router, "history": past.content}
+    state["about"] = {"config": cfg.model_dump(mode="json")}
+    if learned is not None:
+        state["prob"] = learned.to(run.device)
+    if not cfg.total_steps:
         run.checkpoint(state, 0)
         return model
-    opt = torch.optim.AdamW(model.net.parameters(), lr=cfg.seg_lr)
-    state["opt"] = opt
+    state["opt"] = optimiser(cfg, model)
     run.training_started()
     made = kept = 0
-    for step in steps(total, run, state):
+    for step in steps(cfg.total_steps, run, state):
         made = step
-        opt.param_groups[0]["lr"] = one_cycle(step, total, cfg.seg_lr)
-        model.net.train()
-        batch = crops.draw(cfg, data.train, run.seed, step, run.device)
-        terms = {"seg": crops.seg_loss(model.net(batch.rgb), batch.road, cfg.pos_weight, cfg.dice)}
-        loss = weigh(terms, run.weights)
-        opt.zero_grad(set_to_none=True)
-        if finite(loss, step, run):
-            loss.backward()
-            opt.step()
-        if step % LOG_EVERY == 0 or step <= 3:
-            run.log({f"loss/{k}": t.item() for k, t in terms.items()}, step)
-        if step % cfg.val_every == 0 or step == total:
-            keep(cfg, model, data, run, state, step)
+        _step(cfg, model, data, asked, run, state, step)
+        if step % cfg.val_every == 0 or step == cfg.total_steps:
+            keep(cfg, model, data, asked, run, state, step)
             kept = step
     if made > kept:  # the budget ended it
-        keep(cfg, model, data, run, state, made)
+        keep(cfg, model, data, asked, run, state, made)
     return model
+
+
+def question(cfg: RouteConfig, net: torch.nn.Module, data: Split, run: Run) -> Scene:
+    """The question of the whole-image mode, on the network's map."""
+    (region,) = data.val
+    return scene.ask(cfg, region, maps.of(cfg, net, region, run).prob, run.seed)
+
+
+def _step(
+    cfg: RouteConfig,
+    model: Model,
+    data: Split,
+    asked: Scene | None,
+    run: Run,
+    state: Mapping[str, Any],
+    step: int,
+) -> None:
+    """One update: segmentation in the first steps, distances in the last `steps`."""
+    opt = state["opt"]
+    terms: dict[str, Tensor] = {}
+    row: dict[str, float] = {}
+    if step <= cfg.seg_training:
+        opt.param_groups[0]["lr"] = one_cycle(step, cfg.seg_training, cfg.seg_lr)
+        model.net.train()
+        batch = crops.draw(cfg, data.train, run.seed, step, run.device)
+        terms["seg"] = crops.seg_loss(model.net(batch.rgb), batch.road, cfg.pos_weight, cfg.dice)
+    if step > cfg.total_steps - cfg.steps:
+        far, row = distance_terms(cfg, model, data, asked, run, step)
+        terms |= far
+    loss = weigh(terms, {name: w for name, w in run.weights.items() if name in terms})
+    opt.zero_grad(set_to_none=True)
+    good = bool(loss.detach().isfinite())
+    if good:
+        loss.backward()
+        grads = [
+            p.grad for group in opt.param_groups for p in group["params"] if p.grad is not None
+        ]
+        good = all(bool(g.isfinite().all()) for g in grads)
+    run.loss_seen(good, step)
+    if good:
+        if model.prob is not None and model.prob.map.grad is not None:
+            row["prob_grad_norm"] = float(model.prob.map.grad.norm())
+        opt.step()
+        if model.prob is not None:
+            model.prob.settle()
+    if row or step % LOG_EVERY == 0:
+        run.log({f"loss/{k}": t.item() for k, t in terms.items()} | row, step)
+    if row:
+        state["history"]["rows"].append({"step": step, "loss": loss.item(), **row})
+        say(report.line(state["history"]["rows"][-1]))
+
+
+def distance_terms(
+    cfg: RouteConfig, model: Model, data: Split, asked: Scene | None, run: Run, step: int
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The loss terms of distances, and what the report says of them."""
+    terms: dict[str, Tensor] = {}
+    if asked is not None:
+        prob = model.prob()[0] if model.prob is not None else torch.from_numpy(asked.prob)
+        compared = [ask(cfg, model, prob.to(run.device), asked.query)]
+        if model.prob is not None:
+            terms["prox"] = model.prob.proximity()
+    else:
+        drawn = patches.draw(cfg, data.train, run.seed, step)
+        views = [patch_map(cfg, model, patch, run) for patch in drawn]
+        compared = [
+            ask(cfg, model, prob, _shifted(patch)) for prob, patch in zip(views, drawn, strict=True)
+        ]
+        prob = views[0] if views else torch.full((16, 16), 0.5)
+    if cfg.cost_net != "none":
+        change = model.router.cost.change(pool(prob[None], cfg.downsample, routing.pooling(cfg)))
+        assert change is not None
+        terms["cost_net"] = residual_penalty(change)
+    if not compared:  # no patch of this step has a question: a loss of 0 with a graph
+        terms["dist"] = model.router.gate() * 0
+        return terms, {"n_valid": 0.0, **model.router.values()}
+    terms["dist"] = torch.stack([c.loss.float() for c in compared]).mean()
+    seen = [c for c in compared if c.n_valid]
+    row = {"dist": float(terms["dist"].detach()), "n_valid": float(sum(c.n_valid for c in seen))}
+    if seen:
+        row["sat_ratio"] = float(np.mean([c.sat_ratio for c in seen]))
+        row["max_pred"] = max(c.max_pred for c in seen)
+    return terms, row | model.router.values()
+
+
+def ask(cfg: RouteConfig, model: Model, prob: Tensor, query: Query) -> Compared:
+    """The loss of one question on a map."""
+    return routing.judged(cfg, routing.answer(cfg, model.router, prob, query), query)
+
+
+def patch_map(cfg: RouteConfig, model: Model, patch: patches.Patch, run: Run) -> Tensor:
+    """Probability of the part of a patch that is solved; with a graph unless the network is frozen."""
+    y0, x0, y1, x1 = patch.roi
+    if cfg.model == "mask":
+        return torch.from_numpy(patch.road[y0:y1, x0:x1].astype(np.float32) / 255)
+    rgb = torch.from_numpy(patch.rgb).permute(2, 0, 1)[None].to(run.device)
+    with torch.set_grad_enabled(not cfg.freeze_encoder):
+        model.net.eval()  # running statistics: one patch is no batch
+        prob: Tensor = model.net(rgb).sigmoid()[0]
+    return prob[y0:y1, x0:x1]
+
+
+def _shifted(patch: patches.Patch) -> Query:
+    """The patch's question in pixels of its solved part; what is not valid stays at the source."""
+    corner = np.array(patch.roi[:2])
+    q = patch.query
+    tgt = np.where(q.valid[:, None], q.tgt - corner, q.src - corner)
+    return q._replace(src=q.src - corner, tgt=tgt)
 
 
 def one_cycle(step: int, total: int, peak: float) -> float:
@@ -109,35 +214,20 @@ def one_cycle(step: int, total: int, peak: float) -> float:
 
 
 def keep(
-    cfg: RouteConfig, model: Model, data: Split, run: Run, state: Mapping[str, Any], step: int
+    cfg: RouteConfig,
+    model: Model,
+    data: Split,
+    asked: Scene | None,
+    run: Run,
+    state: Mapping[str, Any],
+    step: int,
 ) -> None:
-    """Validate on the first held-out region, and save."""
-    scores = road_scores(cfg, model, data.val[:1], run)
+    """Validate (on the first held-out region), and save; without truth nothing chooses."""
+    scores = measure.quick(cfg, model, data.val[0], asked, run)
     run.log({f"val/{k}": v for k, v in scores.items()}, step)
     run.checkpoint(state, step, scores)
-    run.report(scores["road_f1"], step)
-
-
-def road_map(cfg: RouteConfig, net: nn.Module, region: Region, run: Run) -> segment.Map:
-    """The road probability of a region, by the network or from its mask.
-
-    Raises:
-        AssayError: model=mask and the region has no mask.
-    """
-    if cfg.model != "mask":
-        return segment.probability(cfg, net, region.picture, run.device)
-    if region.mask is None:
-        raise AssayError(f"model=mask needs the road mask of {region.name}", "Give mask")
-    return segment.degraded(region.mask, cfg.mask_noise, run.seed)
-
-
-def road_scores(cfg: RouteConfig, model: Model, of: list[Region], run: Run) -> dict[str, float]:
-    """F1, IoU, precision and recall over the pixels of all regions that have a mask."""
-    counts = metrics.Counts()
-    for region in of:
-        if region.mask is not None:
-            counts = counts + metrics.count(road_map(cfg, model.net, region, run), region.mask)
-    return counts.scores()
+    if "dist_mre" in scores:
+        run.report(scores["dist_mre"], step)
 
 
 def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
@@ -147,37 +237,58 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
         AssayError: not a checkpoint, or one of another network.
     """
     saved = kit_checkpoint.load(checkpoint, device)["state"]
-    net = build(cfg)
+    net = of_checkpoint(cfg, saved.get("net", {}), checkpoint)
+    router = routing.Router(cfg)
     try:
-        net.load_state_dict(saved["net"])
+        router.load_state_dict(saved["router"])
     except (KeyError, RuntimeError) as error:
         raise AssayError(
-            f"{checkpoint} holds another network than model={cfg.model}, width={cfg.width}",
-            "Give the settings that it was trained with",
+            f"{checkpoint} was trained with another cost",
+            "Give the same cost_mode and cost_net",
             code="other_architecture",
         ) from error
-    return Model(net.to(device).eval())
+    prob = None
+    if "prob" in saved:
+        start = saved["prob"]["start"]
+        prob = ProbMap(start, cfg.prob_param, cfg.prob_eps)
+        prob.load_state_dict(saved["prob"])
+    return Model(net.to(device).eval(), router.to(device), prob.to(device) if prob else None)
 
 
 def evaluate(cfg: RouteConfig, model: Model, data: Split, run: Run) -> dict[str, float | Absent]:
-    """Roads of the held-out regions."""
-    return {
-        **road_scores(cfg, model, data.val, run),
-        "nonfinite_steps": float(run.nonfinite_steps),
-    }
+    """Roads and distances of the held-out regions or the image; the report beside them."""
+    if not cfg.whole:
+        return measure.dataset(cfg, model, data.val, run)
+    asked = question(cfg, model.net, data, run)
+    return measure.whole(cfg, model, asked, run)
 
 
 def infer(cfg: RouteConfig, model: Model, out: Path, run: Run) -> list[Path]:
-    """The road probability of every region as a grey image."""
+    """Probability maps as .npy and .png; of a whole image also its distances, overlay and paths."""
+    held = data(cfg, run)
+    if not cfg.whole:
+        return [
+            p
+            for region in held.val
+            for p in pictures.probability(
+                out, maps.of(cfg, model.net, region, run).prob, region.name
+            )
+        ]
+    asked = question(cfg, model.net, held, run)
+    prob = model.seen(asked.prob)
     return [
-        write_png(out / f"road_prob_{i}.png", road_map(cfg, model.net, region, run))
-        for i, region in enumerate(data(cfg, run).val)
+        *pictures.probability(out, prob, "full"),
+        *pictures.routes(cfg, model.router, asked._replace(prob=prob), out, "route"),
+        report.distances(cfg, model, asked, out / "distances.json"),
     ]
 
 
 def visualise(cfg: RouteConfig, model: Model, data: Split, out: Path, run: Run) -> list[Path]:
-    """The image beside its road probability."""
-    return [
-        write_png(out / f"roads_{i}.png", road_map(cfg, model.net, region, run))
-        for i, region in enumerate(data.val)
-    ]
+    """Routes before and after training, the field T, the tube, and what changed in the map."""
+    out.mkdir(parents=True, exist_ok=True)
+    if cfg.whole:
+        asked = question(cfg, model.net, data, run)
+    else:
+        asked = pictures.example(cfg, data.val[0], maps.of(cfg, model.net, data.val[0], run).prob)
+    before = routing.Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
+    return pictures.all_of(cfg, model, before, asked, out, run.dir)

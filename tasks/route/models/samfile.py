@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from core.errors import AssayError
 from core.kit import checkpoint
+from tasks.route.log import say
 from tasks.route.models.samroad import SamRoad, Shape
 
 State = dict[str, Tensor]
@@ -59,9 +60,9 @@ def open_file(path: Path, side: int) -> Contents:
         )
     net = SamRoad(shape)
     notes += _fill(net, state, path)
-    scalars = {k: float(state[k]) for k in SCALARS if k in state and state[k].numel() == 1}
+    scalars = {k: float(state[k]) for k in SCALARS if k in state}
     for note in notes:
-        print(f"route: {note}", file=sys.stderr)  # noqa: T201 - the run's log
+        say(note)
     return Contents(net, scalars, not _has_decoder(state), notes)
 
 
@@ -70,7 +71,7 @@ def _named(content: Mapping[str, object], path: Path) -> State:
     inner = content.get("state_dict", content)
     if not isinstance(inner, Mapping):
         raise AssayError(f"{path} has no state_dict of tensors", code="bad_checkpoint")
-    state = {str(k): v for k, v in inner.items() if isinstance(v, Tensor)}
+    state = {str(k): _tensor(v) for k, v in inner.items() if isinstance(v, (Tensor, float))}
     for prefix in PREFIXES:
         if state and all(k.startswith(prefix) for k in state):
             state = {k.removeprefix(prefix): v for k, v in state.items()}
@@ -82,6 +83,10 @@ def _named(content: Mapping[str, object], path: Path) -> State:
             code="bad_checkpoint",
         )
     return state
+
+
+def _tensor(value: Tensor | float) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value)
 
 
 def _has_decoder(state: State) -> bool:

@@ -1,7 +1,7 @@
 """SAM-Road: SAM's image encoder and a small up-sampling decoder, with the key names of its files.
 
-A plain vision transformer (Li et al. 2022) with relative positions; four of its blocks see the whole
-grid, the others windows. Shapes: g x g cells of 16 pixels, D channels, h heads.
+A plain vision transformer (Li et al. 2022) with relative positions; four of its blocks see all of
+the grid, the others windows. Shapes: g x g cells of 16 pixels, D channels, h heads.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""The probability map of each image, made once a process while the network stays as it is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+
+from core.contract import Run
+from core.errors import AssayError
+from tasks.route import segment
+from tasks.route.config import RouteConfig
+from tasks.route.log import say
+from tasks.route.regions import Region
+
+KEPT = 4  # maps; one of 3000 x 3000 is 36 MB
+
+
+class Made(NamedTuple):
+    """A map and the seconds that it took."""
+
+    prob: segment.Map
+    seconds: float
+
+
+def _tell() -> Callable[[int, int], None]:
+    """Says how far a long segmentation is, and when it will end; silent below ten seconds."""
+    began = told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > 10 and done < total:
+            told = now
+            left = (now - began) * (total - done) / done
+            say(f"window {done} of {total}, {left:.0f} s left")
+
+    return tell
+
+
+_made: dict[str, Made] = {}
+
+
+def of(cfg: RouteConfig, net: nn.Module, region: Region, run: Run) -> Made:
+    """The road probability of a region, by the network or from its mask.
+
+    Raises:
+        AssayError: model=mask and the region has no mask.
+    """
+    if cfg.model == "mask":
+        if region.mask is None:
+            raise AssayError(f"model=mask needs the road mask of {region.name}", "Give mask")
+        began = time.perf_counter()
+        prob = segment.degraded(region.mask, cfg.mask_noise, run.seed)
+        return Made(prob, time.perf_counter() - began)
+    key = json.dumps([segment.fingerprint(cfg, net, region.picture), str(cfg.cache_prob)])
+    if key not in _made:
+        while len(_made) >= KEPT:
+            _made.pop(next(iter(_made)))
+        began = time.perf_counter()
+        prob = segment.probability(cfg, net, region.picture, run.device, _tell())
+        _made[key] = Made(prob, time.perf_counter() - began)
+    return _made[key]

@@ -1,0 +1,97 @@
+"""What a run says of itself beside its metrics: report.json, a line a step, distances as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.route import routing
+from tasks.route.config import RouteConfig
+from tasks.route.model import Model
+from tasks.route.scene import Scene
+
+Row = dict[str, float]
+
+
+class History:
+    """Rows of the steps on distances; `content` lies in checkpoints: a resumed run has them all."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, list[Row]] = {"rows": []}
+
+
+def line(row: Mapping[str, float]) -> str:
+    """A step as the seed prints it."""
+    shown = [f"step {row['step']:g}"]
+    shown += [
+        f"{name} {row[name]:.6g}"
+        for name in ("loss", "dist", "sat_ratio", "max_pred", "n_valid", "alpha", "gamma", "gate")
+        if name in row
+    ]
+    return "  ".join(shown)
+
+
+def peak_mib() -> float:
+    """Most memory that this process ever held, MiB."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 1024 if sys.platform != "darwin" else used / 2**20
+
+
+@torch.no_grad()
+def targets(cfg: RouteConfig, found: routing.Found, asked: Scene) -> list[dict[str, Any]]:
+    """Every target: where it is, T, straight line, prediction, truth and error."""
+    rows = []
+    for k, (y, x) in enumerate(asked.query.tgt.tolist()):
+        gt = float(asked.query.gt[k])
+        pred = float(found.pred[k])
+        row: dict[str, Any] = {
+            "y": y,
+            "x": x,
+            "reached": bool(found.reached[k]),
+            "T": _finite(float(found.T[k])),
+            "euclid_px": float(found.euclid[k]),
+            "pred_px": pred,
+            "gt_px": _finite(gt),
+        }
+        if math.isfinite(gt):
+            row |= {"error_px": pred - gt, "rel_error": (pred - gt) / gt if gt else None}
+        rows.append(row)
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no inf and no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def distances(cfg: RouteConfig, model: Model, asked: Scene, path: Path) -> Path:
+    """The answer to a question as JSON."""
+    prob = torch.from_numpy(model.seen(asked.prob))
+    with torch.no_grad():
+        found = routing.answer(cfg, model.router, prob, asked.query)
+    y, x = asked.query.src.tolist()
+    content = {"src": {"y": y, "x": x}, "targets": targets(cfg, found, asked), **found.meta}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, default=_plain))
+    return path
+
+
+def write(path: Path, content: Mapping[str, Any]) -> Path:
+    """The report; numbers of NumPy and torch become plain, paths text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, default=_plain))
+    return path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, torch.Tensor)):
+        return value.item()
+    return str(value)
