@@ -63,7 +63,8 @@ def distance_scores(answers: Sequence[Answer]) -> dict[str, float]:
         scores[f"{prefix}_mae_px"] = float(np.abs(given - gt).mean())
         scores[f"{prefix}_mre"] = float((np.abs(given - gt) / gt).mean())
         scores[f"{prefix}_bias"] = float(((given - gt) / gt).mean())
-    scores["mre_ratio"] = scores["dist_mre"] / scores["euclid_mre"]
+    if scores["euclid_mre"] > 0:
+        scores["mre_ratio"] = scores["dist_mre"] / scores["euclid_mre"]
     scores["reach_rate"] = float(np.concatenate([a.reached for a in answers]).mean())
     ranked = [a for a in answers if len(a.gt) > 1 and len(np.unique(a.gt)) > 1]
     if ranked:

@@ -95,8 +95,10 @@ def _nearest(prob: Map, y: int, x: int) -> str:
 
 
 def taught(cfg: RouteConfig, prob: Map, query: Query) -> Query:
-    """The question with the teacher's times as truth: the exact solver, on the student's own grid
-    unless the config names another, with a cost of its own that never learns.
+    """The question with the teacher's times as truth.
+
+    It is the exact solver with a cost of its own that never learns, on the student's grid and
+    stencil unless the config names others.
 
     Raises:
         AssayError: no target can be reached.

@@ -185,7 +185,7 @@ def ask(cfg: RouteConfig, model: Model, prob: Tensor, query: Query) -> Compared:
 
 
 def patch_map(cfg: RouteConfig, model: Model, patch: patches.Patch, run: Run) -> Tensor:
-    """Probability of the part of a patch that is solved; with a graph unless the network is frozen."""
+    """Probability of the solved part of a patch; with a graph unless the network is frozen."""
     y0, x0, y1, x1 = patch.roi
     if cfg.model == "mask":
         return torch.from_numpy(patch.road[y0:y1, x0:x1].astype(np.float32) / 255)

@@ -1,0 +1,278 @@
+"""The modes of the seed, end to end on small images, and the origin's defects that they had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+from core.contract import Absent
+from core.errors import AssayError
+from tasks.route import overlay, pictures, regions, routing, scene, tools, work
+from tasks.route.config import RouteConfig
+from tasks.route.model import Model
+from tests.route.conftest import MakeRun, config
+
+PLAN = regions.Plan(size=200, pitch=48, width_scale=2, width=260)
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated region as files; H != W."""
+    root = tmp_path_factory.mktemp("data")
+    made, skeleton = regions.generate(PLAN, 5, "oslo/north")
+    regions.write_region(made, skeleton, PLAN, 5, root)
+    return root / "oslo" / "north" / "crop_oslo_north_z16.tif"
+
+
+def image(tif: Path, **over: Any) -> RouteConfig:
+    """A config of the whole-image mode with the true mask."""
+    return config(tif=tif, model="mask", min_gt_dist_px=20, **over)
+
+
+def go(cfg: RouteConfig, make_run: MakeRun) -> tuple[Model, dict[str, float | Absent], Path]:
+    """All of a run: the model from disk, its metrics, the folder of pictures."""
+    run = make_run(cfg)
+    data = work.data(cfg, run)
+    work.train(cfg, data, run)
+    model = work.load(cfg, run.judged(), "cpu")
+    metrics = work.evaluate(cfg, model, data, run)
+    work.visualise(cfg, model, data, run.dir / "images", run)
+    return model, metrics, run.dir
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def on_road(tif: Path) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """A node of the first case and two others."""
+    cases = regions.open_region(tif).cases
+    assert cases is not None
+    far = np.argsort(-cases.dist[0, 0], kind="stable")[:2]
+    nodes = [tuple(int(c) for c in cases.yx[0, i]) for i in (0, *far)]
+    return nodes[0], nodes[1:]  # type: ignore[return-value]
+
+
+def test_points_by_hand_and_no_steps(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
+    """The seed's first command. Defects 4 and 5: the origin reported no distance here."""
+    src, tgt = on_road(region)
+    cfg = image(
+        region,
+        src=f"{src[0]},{src[1]}",
+        tgt="; ".join(f"{y} {x}" for y, x in tgt),
+        steps=0,
+        multigrid=True,
+        tube_roi=True,
+        vis_full_route=True,
+        save_debug=tmp_path / "debug",
+    )
+    _, metrics, folder = go(cfg, make_run)
+    report = json.loads((folder / "report.json").read_text())
+    assert [t["reached"] for t in report["targets"]] == [True, True]
+    cases = regions.open_region(region).cases
+    assert cases is not None
+    truth = np.sort(cases.dist[0, 0])[::-1][:2]
+    for row, gt in zip(report["targets"], truth, strict=True):
+        assert row["euclid_px"] < row["T"] < 1.3 * gt
+        assert 0.7 * gt < row["pred_px"] < 1.3 * gt
+    assert isinstance(metrics["dist_mre"], Absent)
+    assert metrics["reach_rate"] == 1.0
+    names = {p.name for p in (tmp_path / "debug").iterdir()}
+    assert {"route_before.png", "route_after.png", "T_field.png", "report.json"} <= names
+    assert size_of(tmp_path / "debug" / "route_after.png") == (260, 200)
+
+
+def test_steps_on_true_distances(region: Path, make_run: MakeRun) -> None:
+    """The seed's second command."""
+    cfg = image(region, sample_from_npz=True, k_targets=3, steps=5, lr=0.05, pair_mode="far")
+    model, metrics, _ = go(cfg, make_run)
+    assert metrics["loss_dist"] < metrics["loss_dist_start"]
+    assert model.router.values()["gate"] != pytest.approx(0.8, abs=1e-4)
+
+
+def test_a_teacher_in_place_of_truth(region: Path, make_run: MakeRun) -> None:
+    """The seed's third command. Defect 10: with gate 1 an unchanged student has nothing to learn."""
+    src, tgt = on_road(region)
+    points = {"src": [list(src)], "tgt": [list(t) for t in tgt]}
+    same = image(region, **points, teacher_hard_eval=True, steps=1, gate=1.0)
+    assert go(same, make_run)[1]["loss_dist_start"] < 1e-9
+    other = same.model_copy(update={"teacher_alpha": 50.0, "mask_noise": 0.5})
+    assert go(other, make_run)[1]["loss_dist_start"] > 1e-6
+    grid = same.model_copy(update={"teacher_ds": 2})
+    assert go(grid, make_run)[1]["loss_dist_start"] > 1e-7
+
+
+def test_learning_the_map(region: Path, make_run: MakeRun) -> None:
+    cfg = image(
+        region,
+        sample_from_npz=True,
+        pair_mode="far",
+        mask_noise=0.8,
+        optimise_prob=True,
+        steps=50,
+        lr_prob=0.1,
+        gate=1.0,
+    )
+    model, metrics, folder = go(cfg, make_run)
+    assert metrics["loss_drop"] >= 0.5
+    assert model.prob is not None
+    change = model.prob.change()
+    assert 0 < change.touched < 0.5 * 200 * 260  # the routes' surroundings alone
+    assert (folder / "images" / "route_diff.png").exists()
+
+
+def test_a_far_target_is_not_capped_silently() -> None:
+    """Defect 3: large_val 1e4 capped T itself. A road of cost 21 x 3000 px is beyond it."""
+    prob = np.zeros((12, 3000), np.float32)
+    cfg = config(model="mask", gate=1.0, downsample=4)
+    query = scene.sampling.by_hand((6, 2), [(6, 2990)], 12, 3000)
+    with torch.no_grad():
+        found = routing.answer(cfg, routing.Router(cfg), torch.from_numpy(prob), query)
+    assert float(found.T[0]) == pytest.approx(21 * 2988, rel=0.01)
+    assert float(found.pred[0]) > 1e4
+
+
+def test_source_and_target_in_one_place(region: Path, make_run: MakeRun) -> None:
+    src, _ = on_road(region)
+    cfg = image(region, src=[list(src)], tgt=[list(src)], steps=0)
+    _, _, folder = go(cfg, make_run)
+    (row,) = json.loads((folder / "report.json").read_text())["targets"]
+    assert row["T"] == row["euclid_px"] == row["pred_px"] == 0
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"src": "1,2,3", "tgt": "1,2"}, "'1 2 3' is not two numbers: write y,x"),
+        ({"src": "1,2; 3,4", "tgt": "1,2"}, "src is one point, got 2"),
+        ({"src": "1,2"}, "src and tgt go together"),
+        ({"src": "1,2", "tgt": "1,2", "sample_from_npz": True}, "not both"),
+        ({}, "give src and tgt"),
+        ({"src": "1,2", "tgt": "3,4", "steps": 5}, "no truth to learn from"),
+        ({"src": "a,b", "tgt": "3,4", "steps": 0}, "valid integer"),
+        ({"sample_from_npz": True, "model": "unet"}, "an image needs a trained unet"),
+        ({"sample_from_npz": True, "tube_roi": True}, "tube_roi needs multigrid"),
+        ({"sample_from_npz": True, "k_targets": 0}, "greater than or equal to 1"),
+        ({"sample_from_npz": True, "model": "samroad"}, "model=samroad needs ckpt"),
+    ],
+)
+def test_configs_that_make_no_sense(over: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        config(**{"image": "city", "model": "mask", **over})
+
+
+def test_errors_of_points_and_files(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
+    def fails(cfg: RouteConfig, match: str) -> None:
+        with pytest.raises(AssayError, match=match):
+            go(cfg, make_run)
+
+    fails(image(region, src="500,2", tgt="3,4", steps=0), "src 500,2 lies outside the image")
+    fails(image(region, sample_from_npz=True, case_idx=99), "case_idx 99 is not there")
+    fails(image(region, sample_from_npz=True, p_count=7), "no distance file of .* p_count 7")
+    fails(image(region, sample_from_npz=True, k_targets=60), "needs 61 nodes")
+    lone = tmp_path / "a" / "b" / "crop_x.tif"
+    lone.parent.mkdir(parents=True)
+    tifffile.imwrite(lone, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    fails(image(lone, src="1,2", tgt="3,4", steps=0), "model=mask needs the road mask of a/b")
+    fails(image(tmp_path / "none.tif", src="1,2", tgt="3,4", steps=0), "no image")
+
+
+def test_a_point_off_the_road_is_named_with_the_nearest_road(
+    region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = regions.open_region(region)
+    assert opened.mask is not None
+    prob = opened.mask / np.float32(255)
+    y, x = (int(c) for c in np.argwhere(prob == 0)[0])
+    road = np.argwhere(prob == 1)
+    nearest = int(np.round(np.hypot(*(road - (y, x)).T).min()))
+    cfg = image(region, src=[[y, x]], tgt=[[int(c) for c in road[0]]], steps=0)
+    scene.ask(cfg, opened, prob, 0)
+    assert f"src {y},{x} is off the road" in (err := capsys.readouterr().err)
+    assert f"{nearest} px away" in err
+    with pytest.raises(AssayError, match="Move it, or snap=true"):
+        scene.ask(cfg.model_copy(update={"strict_points": True}), opened, prob, 0)
+    none = opened._replace(picture=opened.picture._replace(nodata=prob == 0))
+    with pytest.raises(AssayError, match="where the image has no data"):
+        scene.ask(cfg, none, prob, 0)
+    with pytest.raises(AssayError, match="NaN"):
+        scene.ask(cfg, opened, prob * np.float32(np.nan), 0)
+    with pytest.raises(AssayError, match=r"probability map is \(10, 10\)"):
+        scene.ask(cfg, opened, prob[:10, :10], 0)
+
+
+def test_overlays_draw_on_exact_pixels() -> None:
+    rgb = np.full((60, 90, 3), 100, np.uint8)
+    prob = np.zeros((60, 90), np.float32)
+    prob[20:24] = 1
+    line = np.array([[21.0, 70.0], [21.0, 10.0]])
+    made = overlay.overlay(rgb, prob, (21, 10), [overlay.Route(line, (21, 70), "")])
+    assert (made[21, 30:60] == overlay.colour(0)).all()  # the route
+    assert (made[50, 5:85] == 100).all()  # land, untouched
+    road = np.rint(100 + 0.35 * (overlay.ROAD - 100))
+    assert (made[23, 30:60] == road).all()  # road, tinted by 35 %
+    assert (made[21, 10] == overlay.SOURCE).all()
+
+
+def test_large_overlays_come_as_preview_and_in_full(tmp_path: Path) -> None:
+    large = np.zeros((100, 4096, 3), np.uint8)
+    made = overlay.save(tmp_path / "r.png", large, full=True)
+    assert [size_of(p) for p in made] == [(2048, 50), (4096, 100)]
+    assert len(overlay.save(tmp_path / "s.png", large, full=False)) == 1
+
+
+def test_paths_as_geojson_lie_in_the_map(tmp_path: Path) -> None:
+    opened = regions.open_region(regions.SAMPLE)
+    assert opened.cases is not None
+    query = scene.sampling.draw(opened.cases, 0, k=1, mode="nearest", min_gt=100, seed=0)
+    asked = scene.Scene(opened, np.zeros(opened.size, np.float32), query)
+    y, x = (float(c) for c in query.src)
+    route = overlay.Route(np.array([[y, x + 100], [y, x]]), (int(y), int(x) + 100), "a")
+    content = json.loads(pictures.geojson(tmp_path / "p.json", asked, [route]).read_text())
+    assert content["crs"]["properties"]["name"].endswith("4326")
+    (feature,) = content["features"]
+    start = feature["geometry"]["coordinates"][0]
+    assert start == pytest.approx(
+        [-115.1706276 + (x + 0.5) * 2.7e-6, 36.2406177 - (y + 0.5) * 2.7e-6], abs=1e-7
+    )
+    assert feature["properties"]["length_px"] == 100
+    assert feature["properties"]["length_m"] == pytest.approx(24.24, abs=0.3)  # 0.24 m pixels
+
+
+def test_the_tools(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
+    cfg = image(region, sample_from_npz=True, mask_noise=0.7, pair_mode="far")
+    run = make_run(cfg)
+    found = json.loads(tools.gradcheck(cfg, run, cells=30).read_text())
+    assert found["ok"]
+    assert {r["name"] for r in found["rows"]} >= {"alpha", "gamma", "gate"}
+    made = tools.synth(config(), run, out=str(tmp_path / "s"), size=128, cities=2)
+    assert len(made) == 2 * 5
+    data = work.data(config(data_root=tmp_path / "s"), run)
+    assert [len(part) for part in data] == [1, 1]
+
+
+def test_a_run_on_a_folder_learns_and_measures(tmp_path: Path, make_run: MakeRun) -> None:
+    run = make_run(config())
+    tools.synth(config(), run, out=str(tmp_path / "s"), size=160, cities=2)
+    _, metrics, _ = go(config(data_root=tmp_path / "s", freeze_encoder=False), make_run)
+    assert 0 <= metrics["road_f1"] <= 1
+    assert metrics["dist_mre"] > 0
+    assert metrics["euclid_bias"] < 0
+
+
+@pytest.mark.slow
+def test_the_unet_learns_roads_of_another_city(make_run: MakeRun) -> None:
+    """A minute of training: roads of a city it has not seen, and distances better than the line's."""
+    cfg = RouteConfig(city_size=512, cities=3, seg_steps=120, steps=1, val_every=120, crop=192)
+    _, metrics, _ = go(cfg, make_run)
+    assert metrics["road_f1"] > 0.8
+    assert metrics["mre_ratio"] < 0.5
