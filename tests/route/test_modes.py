@@ -100,7 +100,7 @@ def test_steps_on_true_distances(region: Path, make_run: MakeRun) -> None:
 
 
 def test_a_teacher_in_place_of_truth(region: Path, make_run: MakeRun) -> None:
-    """The seed's third command. Defect 10: with gate 1 an unchanged student has nothing to learn."""
+    """The seed's third command. Defect 10: at gate 1 an unchanged student has nothing to learn."""
     src, tgt = on_road(region)
     points = {"src": [list(src)], "tgt": [list(t) for t in tgt]}
     same = image(region, **points, teacher_hard_eval=True, steps=1, gate=1.0)
@@ -271,7 +271,7 @@ def test_a_run_on_a_folder_learns_and_measures(tmp_path: Path, make_run: MakeRun
 
 @pytest.mark.slow
 def test_the_unet_learns_roads_of_another_city(make_run: MakeRun) -> None:
-    """A minute of training: roads of a city it has not seen, and distances better than the line's."""
+    """A minute of training: roads of an unseen city, and distances better than the line's."""
     cfg = RouteConfig(city_size=512, cities=3, seg_steps=120, steps=1, val_every=120, crop=192)
     _, metrics, _ = go(cfg, make_run)
     assert metrics["road_f1"] > 0.8
