@@ -112,7 +112,7 @@ def field(
     shown = np.where(seen, T, np.nan)
     low = max(float(ds), float(np.nanmin(shown)) if seen.any() else 1.0)
     high = max(2 * low, float(np.nanmax(shown)) if seen.any() else 2.0)
-    drawing = figure.blank(7.2, 7.2 * T.shape[0] / T.shape[1] + 0.6)
+    drawing = figure.canvas(7.2, 7.2 * T.shape[0] / T.shape[1] + 0.6)
     axes = drawing.add_subplot()
     extent = (-0.5, T.shape[1] * ds - 0.5, T.shape[0] * ds - 0.5, -0.5)
     axes.set_facecolor("0.8")
@@ -140,7 +140,7 @@ def tube(
     routes: Sequence[Route],
 ) -> Path:
     """The cost of the fine grid, darkened outside the tube. Axes in pixels."""
-    drawing = figure.blank(7.2, 7.2 * cost.shape[0] / cost.shape[1] + 0.6)
+    drawing = figure.canvas(7.2, 7.2 * cost.shape[0] / cost.shape[1] + 0.6)
     axes = drawing.add_subplot()
     extent = (-0.5, cost.shape[1] * ds - 0.5, cost.shape[0] * ds - 0.5, -0.5)
     image = axes.imshow(cost, cmap="viridis_r", extent=extent)
