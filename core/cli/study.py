@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app)
     def report(
-        ref: Ref,
+        ref: Annotated[str, typer.Argument(help="A study, or a task for its review page.")],
         form: Annotated[view.Form, typer.Option("--format", help="Form of the tables.")] = "table",
         plots: Annotated[
             Path | None, typer.Option(help="Draw pictures, with their data, into this folder.")
@@ -34,17 +34,46 @@ def register(app: typer.Typer) -> None:
         whole: Annotated[
             bool, typer.Option("--all", help="All metrics, not only the judged ones.")
         ] = False,
+        html: Annotated[
+            bool, typer.Option("--html", help="One page for people without an account.")
+        ] = False,
+        markdown: Annotated[
+            bool, typer.Option("--markdown", help="A comment for a pull request.")
+        ] = False,
+        out: Annotated[
+            Path | None, typer.Option(help="Where the page goes; default: runs/review/.")
+        ] = None,
     ) -> Answer:
-        """Tables of a study: what was measured, how it differs, what the verdicts say."""
+        """Tables of a study: what was measured, how it differs, what the verdicts say.
+
+        With --html or --markdown it is a review page, of a task too.
+        """
         from core import project
         from core.study import folder
 
         here = project.find()
+        if html or markdown:
+            return _review(here, ref, html, out)
         found = folder.find(here, ref)
         pictures = view.draw(here, found, plots) if plots else []
         drawn = "".join(f"\ndrew {path}" for path in pictures)
         data = {**view.data(here, found), "plots": [str(path) for path in pictures]}
         return Answer(data, view.tables(here, found, form, whole) + drawn)
+
+
+def _review(here: Project, ref: str, html: bool, out: Path | None) -> Answer:
+    """The review page of a study or a task."""
+    from core.ledger import disk
+    from core.review import markdown, page, subject
+
+    found = subject.find(here, ref)
+    if not html and out is None:
+        text = markdown.text(found)
+        return Answer({"markdown": text}, text.rstrip("\n"))
+    body = (page.html(found) if html else markdown.text(found)).encode()
+    file = out or here.runs / "review" / f"{found.name}.html"
+    disk.replace(file, body)
+    return Answer({"file": str(file), "bytes": len(body)}, f"{file}  {len(body) / 1024:.0f} kB")
 
 
 @command(study, "run")

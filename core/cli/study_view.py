@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from core.project import Project
-    from core.report.trials import Search
     from core.study.folder import Folder
     from core.study.plan import Plan
 
@@ -20,7 +19,7 @@ def tables(project: Project, folder: Folder, form: Form = "table", whole: bool =
     from core.study import comparison
 
     made = []
-    if found := _search(project, folder):
+    if found := comparison.search(project, folder):
         made += trials.tidy(found) if form == "csv" else trials.tables(found)
     if arms := comparison.of(project, folder, whole or form == "csv"):
         made += groups.tidy(arms) if form == "csv" else groups.tables(arms)
@@ -34,29 +33,11 @@ def draw(project: Project, folder: Folder, to: Path) -> list[Path]:
     from core.study import comparison
 
     made = []
-    if found := _search(project, folder):
+    if found := comparison.search(project, folder):
         made += plots.search(found, to, folder.plan.id)
     if arms := comparison.of(project, folder):
         made += plots.comparison(arms, to, folder.plan.id)
     return made
-
-
-def _search(project: Project, folder: Folder) -> Search | None:
-    """The search of a study, for reports."""
-    from core.report.trials import Search
-    from core.study import storage
-
-    if folder.plan.study.kind != "search":
-        return None
-    found = storage.load(folder)
-    left_out = [f"{name} ({why})" for name, why in found.user_attrs["left_out"].items()]
-    return Search(
-        f"{folder.plan.id}: {folder.plan.study.task}, search by {folder.plan.sampler}",
-        found,
-        storage.ranking(found),
-        storage.objectives(project, folder),
-        [f"No constraint: {clause}" for clause in left_out],
-    )
 
 
 def planned(plan: Plan) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 WIDTH = 110  # columns of text
 GAP = "  "
+NUMBER = re.compile(r"[-+−]?[\d.]+(e[-+]?\d+)?(?=[ %]|$)|NaN|–$")
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ def _panels(widths: Sequence[int]) -> list[list[int]]:
 
 
 def _aligned(table: Table, row: Sequence[str], i: int, width: int) -> str:
-    return row[i].rjust(width) if _numeric(table, i) else row[i].ljust(width)
+    return row[i].rjust(width) if numeric(table, i) else row[i].ljust(width)
 
 
-def _numeric(table: Table, i: int) -> bool:
+def numeric(table: Table, i: int) -> bool:
     """Whether a column holds numbers, which line up on the right."""
     cells = [row[i] for row in table.rows if row[i]]
-    return i > 0 and bool(cells) and all(re.match(r"[-+−]?[\d.]|NaN|–$", c) for c in cells)
+    return i > 0 and bool(cells) and all(map(NUMBER.match, cells))
 
 
 def markdown(tables: Sequence[Table]) -> str:
@@ -68,7 +69,7 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table) -> Iterator[str]:
-    rules = ["---:" if _numeric(table, i) else "---" for i in range(len(table.columns))]
+    rules = ["---:" if numeric(table, i) else "---" for i in range(len(table.columns))]
     yield f"**{table.title}**\n"
     for row in (table.columns, rules, *table.rows):
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
@@ -81,7 +82,7 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def _latex(table: Table) -> Iterator[str]:
-    kinds = "".join("r" if _numeric(table, i) else "l" for i in range(len(table.columns)))
+    kinds = "".join("r" if numeric(table, i) else "l" for i in range(len(table.columns)))
     yield "\\begin{table}\n\\centering"
     yield f"\\caption{{{escape('. '.join([table.title, *table.notes]))}}}"
     yield f"\\begin{{tabular}}{{{kinds}}}\n\\toprule"

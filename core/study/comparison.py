@@ -7,6 +7,7 @@ from core.contract import clauses
 from core.ledger import Ledger
 from core.project import Project
 from core.report.groups import Comparison, Group
+from core.report.trials import Search
 from core.study import plan as studies
 from core.study import verdicts
 from core.study.folder import Folder
@@ -35,4 +36,21 @@ def of(project: Project, folder: Folder, whole: bool = False) -> Comparison | No
     reference = own or recorded
     return Comparison(
         title, metrics, groups, reference, task.paired_seeds, task.primary, task.published
+    )
+
+
+def search(project: Project, folder: Folder) -> Search | None:
+    """The search of a study, for reports."""
+    from core.study import storage  # Optuna
+
+    if folder.plan.study.kind != "search":
+        return None
+    found = storage.load(folder)
+    left_out = [f"{name} ({why})" for name, why in found.user_attrs["left_out"].items()]
+    return Search(
+        f"{folder.plan.id}: {folder.plan.study.task}, search by {folder.plan.sampler}",
+        found,
+        storage.ranking(found),
+        storage.objectives(project, folder),
+        [f"No constraint: {clause}" for clause in left_out],
     )

@@ -1,0 +1,1 @@
+"""One page about a study or a task for people without an account: HTML in one file, Markdown."""
