@@ -82,6 +82,7 @@ def _check(cfg: LightmapConfig, run: Run) -> None:
         raise AssayError("amp fp16 needs CUDA", "Set amp to bf16 or none", code="no_cuda")
     if run.weights["lpips"]:
         lpips(device=run.device)  # raises without its weights
+        run.log({"loss_weight/lpips": run.weights["lpips"] / cfg.lpips_freq}, 0)  # its mean
 
 
 def begin(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:

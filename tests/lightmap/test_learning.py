@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from core.contract import Absent
+from core.events import series
+from core.kit.io import read_rgb
 from tasks.lightmap import task, work
 from tasks.lightmap.config import LightmapConfig
 from tests.lightmap.conftest import MakeRun
@@ -35,6 +39,25 @@ def test_the_encoder_gains_what_the_seed_asks_for(make_run: MakeRun) -> None:
     assert encoder["ssim"] - baseline["ssim"] >= 0.02
     assert encoder["psnr"] - baseline["psnr"] >= -0.3
     assert encoder["loss_rise"] <= 1.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["baseline", "encoder", "patch_ssim", "hybrid"])
+def test_each_group_trains_and_draws_a_day_of_256_pixels(
+    variant: str, make_run: MakeRun, tmp_path: Path
+) -> None:
+    short = {"data": "city", "city_size": "256x256", "epochs": 4, "samples_per_epoch": 2**16}
+    cfg = LightmapConfig.model_validate(
+        short | {"batch_size": 4096, "lr": 2e-3, "val_every": 4} | dict(task.variant(variant).set)
+    )
+    run = make_run(cfg)
+    work.train(cfg, work.data(cfg, run), run)
+    loss = [value for _, value in series(run.dir / "events.jsonl")["loss/epoch"]]
+    assert loss[0] is not None
+    assert loss[-1] is not None
+    assert loss[-1] < 0.9 * loss[0]
+    made = work.infer(cfg, work.load(cfg, run.judged(), "cpu"), tmp_path, run)
+    assert [read_rgb(path).shape for path in made] == [(256, 256, 3)] * 24
 
 
 @pytest.mark.slow
