@@ -106,7 +106,11 @@ def pack(maps: Mapping[str, Array], recipe: Recipe) -> Packed:
         ]
     label = _label(maps, recipe, scaled, ranges)
     dtype = np.float64 if recipe.mode == "compat" else np.float32
-    return Packed(np.stack(channels, axis=2).astype(dtype), label[..., None].astype(dtype), ranges)
+    return Packed(
+        np.stack(channels, axis=2).astype(dtype, copy=False),
+        label[..., None].astype(dtype, copy=False),
+        ranges,
+    )
 
 
 def _resized(kind: str, a: Array, recipe: Recipe) -> Array:

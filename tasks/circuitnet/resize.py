@@ -46,13 +46,19 @@ def area(a: Array, size: int) -> Floats:
 
     Where either side grows, cv2 interpolates linearly between old cells instead; so does this.
     """
-    weigh = _mean_over if min(a.shape) >= size else _linear
-    x, y = (weigh(n, size) for n in a.shape)
-    out: Floats = x @ a.astype(np.float64) @ y.T
+    x, y = (_area_weights(n, size, min(a.shape) >= size) for n in a.shape)
+    out: Floats = (y @ (x @ a.astype(np.float64)).T).T
     return out
 
 
 @functools.cache
+def _area_weights(n: int, size: int, shrinks: bool) -> Any:
+    """What each new cell takes of the old ones, as a sparse size x n matrix: it is a thin band."""
+    from scipy.sparse import csr_array
+
+    return csr_array(_mean_over(n, size) if shrinks else _linear(n, size))
+
+
 def _mean_over(n: int, size: int) -> Floats:
     """Weights of n old cells in each of `size` new ones, which share the same length."""
     edge = np.arange(size + 1) * (n / size)
@@ -62,7 +68,6 @@ def _mean_over(n: int, size: int) -> Floats:
     return weights
 
 
-@functools.cache
 def _linear(n: int, size: int) -> Floats:
     """Weights when a side grows: an old value holds until the next one enters the new cell."""
     scale = n / size

@@ -1,0 +1,131 @@
+"""CircuitNet data on one core, CPU time: RUDY, preprocessing, and making layouts.
+
+- `rudy`: 30,000 nets on 256 x 256 gcells. The peer paints each net's overlap into the map, net by
+  net with NumPy slices; both maps must agree.
+- `preprocess`: the real sample layout (259 x 259) to 256 x 256, both modes. The peer makes the same
+  steps with SciPy and OpenCV as CircuitNet's script does; features must agree.
+- `synth`: layouts of the generator, and how much of that is the router.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.circuitnet import netlist, preprocess, router, rudy, sample_maps, synth
+from tasks.circuitnet.floorplan import place, region
+from tasks.circuitnet.preprocess import Recipe
+
+Map = NDArray[np.float64]
+SIDE, NETS = 256, 30_000
+
+
+def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
+    """Least CPU seconds of a call, after one that warms up."""
+    call()
+    took = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        call()
+        took.append(time.process_time() - begin)
+    return min(took)
+
+
+def boxes() -> Map:
+    """Bounding boxes like those of a placed design: most small, some across the die."""
+    rng = np.random.default_rng(0)
+    size = np.minimum(np.exp(rng.normal(1.0, 1.0, (NETS, 2))) + 0.25, SIDE / 2)
+    low = rng.uniform(0, SIDE - size)
+    return np.hstack([low, low + size])
+
+
+def peer_rudy(box: Map) -> Map:
+    """Net by net: the overlap with each gcell is an outer product."""
+    out = np.zeros((SIDE, SIDE))
+    for x0, y0, x1, y1 in box:
+        i, j = np.arange(int(x0), int(np.ceil(x1))), np.arange(int(y0), int(np.ceil(y1)))
+        wide = np.minimum(x1, i + 1) - np.maximum(x0, i)
+        high = np.minimum(y1, j + 1) - np.maximum(y0, j)
+        density = 1 / (x1 - x0) + 1 / (y1 - y0)
+        out[i[0] : i[-1] + 1, j[0] : j[-1] + 1] += density * np.outer(wide, high)
+    return out
+
+
+def peer_preprocess(maps: dict[str, Any]) -> tuple[Map, Map]:
+    """CircuitNet's steps for congestion."""
+    from scipy import ndimage
+
+    def small(a: Any) -> Any:
+        return ndimage.zoom(a, (SIDE / a.shape[0], SIDE / a.shape[1]), order=3)
+
+    def std(a: Any) -> Any:
+        return a if a.max() == 0 else (a - a.min()) / (a.max() - a.min())
+
+    channels = preprocess.TASKS["congestion"]
+    feature = np.transpose(np.array([std(small(maps[k])) for k in channels.feature]), (1, 2, 0))
+    label = np.zeros((SIDE, SIDE))
+    for kind in channels.label:
+        label += small(maps[kind])
+    return feature, std(label)
+
+
+def rudy_result() -> dict[str, float]:
+    box = boxes()
+    np.testing.assert_allclose(rudy.rudy(box, (SIDE, SIDE)), peer_rudy(box), atol=1e-8)
+    ours, peer = seconds(lambda: rudy.rudy(box, (SIDE, SIDE))), seconds(lambda: peer_rudy(box), 1)
+    return {"nets": NETS, "ours_s": ours, "peer_s": peer, "ratio": peer / ours}
+
+
+def preprocess_result() -> dict[str, float]:
+    maps = sample_maps.complete()
+    feature, label = peer_preprocess(maps)
+    packed = preprocess.pack(maps, Recipe())
+    assert np.array_equal(packed.feature, feature)
+    assert np.array_equal(packed.label[..., 0], label)
+    modes = {
+        m: seconds(lambda m=m: preprocess.pack(maps, Recipe(mode=m))) for m in ("compat", "clean")
+    }  # type: ignore[misc]
+    peer = seconds(lambda: peer_preprocess(maps))
+    return {
+        "compat_layouts_a_minute": 60 / modes["compat"],
+        "clean_layouts_a_minute": 60 / modes["clean"],
+        "peer_layouts_a_minute": 60 / peer,
+        "ratio": peer / modes["compat"],
+    }
+
+
+def synth_result(grid: int, cells: int) -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    macros = place(rng, grid)
+    taken = region(macros, (grid, grid))
+    nets = netlist.connect(rng, netlist.place_cells(rng, cells, grid, taken), macros, grid)
+    wire, local = router.wires(nets, (grid, grid)), router.local_demand(nets, (grid, grid))
+    cap = router.capacity(router.tracks_for(wire, local, 0.65), taken)
+    numbers = iter(range(1000))
+    whole = seconds(lambda: synth.layout(0, next(numbers), grid, cells), 5)
+    routing = {
+        kind: seconds(lambda kind=kind: router.route(wire, local, cap, kind), 1)  # type: ignore[misc]
+        for kind in ("l", "z", "maze")
+    }
+    return {"designs_a_second": 1 / whole, **{f"route_{k}_s": v for k, v in routing.items()}}
+
+
+def main() -> None:
+    """Print one JSON line."""
+    result = {
+        "benchmark": "circuitnet_data",
+        "rudy": rudy_result(),
+        "preprocess": preprocess_result(),
+        "synth_64_2500": synth_result(64, 2500),
+        "synth_256_20000": synth_result(256, 20_000),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
