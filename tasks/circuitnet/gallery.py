@@ -14,6 +14,7 @@ from tasks.circuitnet.preprocess import Recipe
 
 ROWS = 4
 SIDE = 192
+CHARACTERS = 30  # of a label that fit above a cell
 
 
 def draw(source: Path, names: Sequence[str], task: str, out: Path) -> Path:
@@ -30,5 +31,6 @@ def draw(source: Path, names: Sequence[str], task: str, out: Path) -> Path:
         packed = preprocess.pack(maps, Recipe(task, "clean", SIDE))
         shown = [*packed.feature.transpose(2, 0, 1)[: len(channels.feature)], packed.label[..., 0]]
         cells += [heat(np.rot90(m), 1.0) for m in shown]
-        labels += [f"{k}"[:26] for k in channels.feature] + [f"label {names[i]}"[:30]]
+        labels += [kind[:CHARACTERS] for kind in channels.feature]
+        labels.append(f"label of {names[i].split('-c')[0]}"[:CHARACTERS])
     return write_png(out, sheet(cells, labels, len(channels.feature) + 1))

@@ -12,6 +12,8 @@ import numpy as np
 
 from tasks.circuitnet import pool, preprocess, raw
 
+SHAPES = 3  # of a design, the most common
+
 Progress = Callable[[int, int], None]
 
 
@@ -98,14 +100,15 @@ def summary(seen: list[Seen], task: str = "congestion") -> dict[str, Any]:
             }
             for i, kind in enumerate(preprocess.TASKS[task].label)
         },
-        "designs": {
+        "designs": len(families),
+        "largest designs": {
             family: {
-                "layouts": len(members),
+                "layouts": len(families[family]),
                 "shapes": {
                     "x".join(map(str, shape)): n
-                    for shape, n in Counter(s.shape for s in members).most_common()
+                    for shape, n in Counter(s.shape for s in families[family]).most_common(SHAPES)
                 },
             }
-            for family, members in sorted(families.items())
+            for family in sorted(families, key=lambda f: (-len(families[f]), f))[: raw.SHOWN]
         },
     }

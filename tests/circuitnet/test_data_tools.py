@@ -108,7 +108,8 @@ def test_stats_count_copies_and_draw_layouts(run: Run, tmp_path: Path) -> None:
     found = tools.stats(CFG, run, raw=str(root), workers=1)
     assert (found["layouts"], found["unique"], found["copies"]) == (5, 4, 1)
     assert found["copied across designs"] == 1
-    assert found["designs"]["copy"] == {"layouts": 1, "shapes": {"32x32": 1}}
+    assert found["designs"] == 5
+    assert found["largest designs"]["copy"] == {"layouts": 1, "shapes": {"32x32": 1}}
     label = found["labels"]["congestion_GR_vertical_overflow"]
     shares = [s.filled[1] for s in stats.gather(root, workers=1)]
     assert label["mean share not 0"] == pytest.approx(sum(shares) / 5)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from core.errors import AssayError
 from tasks.circuitnet import preprocess, raw, synth, tree
 from tasks.circuitnet.preprocess import Recipe
+from tests.toy import ROOT
 
 RECIPE = Recipe(size=32)
 
@@ -79,6 +83,23 @@ def test_a_cut_off_run_goes_on_where_it_stopped(
     tree.process(source, tmp_path / "whole", RECIPE, workers=1)
     assert everything(out) == everything(tmp_path / "whole")
     assert set(tree.read_manifest(out)[1]) == set(tree.read_manifest(tmp_path / "whole")[1])
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    script = (
+        "import os, sys; from pathlib import Path; from tasks.circuitnet import preprocess, tree\n"
+        "def die_at_two(done, total):\n"
+        "    if done == 2: os.kill(os.getpid(), 9)\n"
+        "tree.process(Path(sys.argv[1]), Path(sys.argv[2]), preprocess.Recipe(size=32), workers=1,\n"
+        "             progress=die_at_two)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, source, out], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(everything(out)) == 4
+    assert tree.process(source, out, RECIPE, workers=1)[:3] == (1, 2, 0)
+    tree.process(source, tmp_path / "whole", RECIPE, workers=1)
+    assert everything(out) == everything(tmp_path / "whole")
 
 
 def test_a_changed_raw_map_or_a_lost_file_is_made_again(source: Path, tmp_path: Path) -> None:
