@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(source: Path, tmp_path: Path) ->
         "import os, sys; from pathlib import Path; from tasks.circuitnet import preprocess, tree\n"
         "def die_at_two(done, total):\n"
         "    if done == 2: os.kill(os.getpid(), 9)\n"
-        "tree.process(Path(sys.argv[1]), Path(sys.argv[2]), preprocess.Recipe(size=32), workers=1,\n"
+        "tree.process(*map(Path, sys.argv[1:]), preprocess.Recipe(size=32), workers=1,\n"
         "             progress=die_at_two)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, source, out], cwd=ROOT, check=False)
