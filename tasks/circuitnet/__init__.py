@@ -203,6 +203,10 @@ task = Task[CircuitnetConfig](
     tools={
         "preprocess": "tasks.circuitnet.tools:preprocess",
         "synth": "tasks.circuitnet.tools:synth",
+        "stats": "tasks.circuitnet.tools:stats",
+        "decompress": "tasks.circuitnet.tools:decompress",
+        "annotate": "tasks.circuitnet.tools:annotate",
+        "sample": "tasks.circuitnet.tools:sample",
         "eval": "tasks.circuitnet.use:evaluate",
         "export": "tasks.circuitnet.deploy:export",
         "sensitivity": "tasks.circuitnet.sensitivity:sensitivity",
@@ -212,7 +216,11 @@ task = Task[CircuitnetConfig](
         "tasks.circuitnet.work",
         "tasks.circuitnet.evaluation",
         "tasks.circuitnet.metrics",
+        "tasks.circuitnet.metric_kernels",
+        "tasks.circuitnet.curves",
+        "tasks.circuitnet.predictors",
         "tasks.circuitnet.network",
         "tasks.circuitnet.preprocess",
+        "tasks.circuitnet.resize",
     ),
 )

@@ -31,7 +31,7 @@ class Channels(NamedTuple):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Every kind of map that is read, once."""
+        """Every kind of map, once."""
         return tuple(dict.fromkeys([*self.feature, *self.label]))
 
 
@@ -56,6 +56,7 @@ class Recipe(NamedTuple):
     task: str = "congestion"
     mode: Mode = "compat"
     size: int = SIZE
+    labels: bool = True  # False: features alone, of layouts that have no label
     label_scale: float | None = None  # clean congestion: overflow that counts as 1; None: the map's
 
     def check(self) -> Recipe:
@@ -74,6 +75,12 @@ class Recipe(NamedTuple):
             raise AssayError(f"label_scale {self.label_scale}", "Give a number above 0")
         return self
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of raw map that is read."""
+        channels = TASKS[self.task]
+        return channels.kinds if self.labels else tuple(channels.feature)
+
 
 class Packed(NamedTuple):
     """One layout, ready: feature H W C, label H W 1, and the range of every channel by name."""
@@ -85,32 +92,31 @@ class Packed(NamedTuple):
 
 def pack(maps: Mapping[str, Array], recipe: Recipe) -> Packed:
     """Feature and label of one layout's raw maps."""
+    feature, ranges = features(maps, recipe)
+    label, ranges["label"] = _label(maps, recipe)
+    return Packed(feature, label[..., None].astype(feature.dtype, copy=False), ranges)
+
+
+def features(maps: Mapping[str, Array], recipe: Recipe) -> tuple[Array, dict[str, Range]]:
+    """The feature alone, H W C, and the range of every channel: for layouts without a label."""
     ranges: dict[str, Range] = {}
-
-    def scaled(kind: str, resized: Array) -> Array:
-        if recipe.mode == "compat":
-            out, ranges[kind] = resize.stretch(resized)
-        else:
-            out, ranges[kind] = _from_zero(resized, None)
-        if ranges[kind].low == ranges[kind].high:
-            warnings.warn(f"{kind} is constant: it becomes zeros", stacklevel=2)
-        return out
-
     channels = []
     for kind in TASKS[recipe.task].feature:
         slices = maps[kind] if DEPTH.get(kind) == 3 else maps[kind][None]
         names = [kind] if len(slices) == 1 else [f"{kind}_{i}" for i in range(len(slices))]
-        channels += [
-            scaled(name, _resized(kind, one, recipe))
-            for name, one in zip(names, slices, strict=True)
-        ]
-    label = _label(maps, recipe, scaled, ranges)
+        for name, one in zip(names, slices, strict=True):
+            scaled, ranges[name] = _scaled(name, _resized(kind, one, recipe), recipe)
+            channels.append(scaled)
     dtype = np.float64 if recipe.mode == "compat" else np.float32
-    return Packed(
-        np.stack(channels, axis=2).astype(dtype, copy=False),
-        label[..., None].astype(dtype, copy=False),
-        ranges,
-    )
+    return np.stack(channels, axis=2).astype(dtype, copy=False), ranges
+
+
+def _scaled(name: str, resized: Array, recipe: Recipe) -> tuple[Array, Range]:
+    compat = recipe.mode == "compat"
+    out, span = resize.stretch(resized) if compat else _from_zero(resized, None)
+    if span.low == span.high:
+        warnings.warn(f"{name} is constant: it becomes zeros", stacklevel=2)
+    return out, span
 
 
 def _resized(kind: str, a: Array, recipe: Recipe) -> Array:
@@ -121,23 +127,19 @@ def _resized(kind: str, a: Array, recipe: Recipe) -> Array:
     return resize.cubic(a, recipe.size)
 
 
-def _label(
-    maps: Mapping[str, Array], recipe: Recipe, scaled: Any, ranges: dict[str, Range]
-) -> Array:
-    parts = [maps[kind] for kind in TASKS[recipe.task].label]
+def _label(maps: Mapping[str, Array], recipe: Recipe) -> tuple[Array, Range]:
+    first = maps[TASKS[recipe.task].label[0]]
     if recipe.task == "DRC":
-        ranges["label"] = Range(0.0, float(DRC_CAP))
-        return resize.area(np.clip(parts[0], 0, DRC_CAP), recipe.size) / DRC_CAP
+        count = resize.area(np.clip(first, 0, DRC_CAP), recipe.size)
+        return count / DRC_CAP, Range(0.0, float(DRC_CAP))
     if recipe.task == "IR_drop":
         low, high = (float(np.log10(v)) for v in IR_RANGE)
-        ranges["label"] = Range(low, high)  # of the logarithm
-        drop = resize.area(np.clip(parts[0], *IR_RANGE), recipe.size)
-        return (np.log10(drop) - low) / (high - low)
+        drop = resize.area(np.clip(first, *IR_RANGE), recipe.size)
+        return (np.log10(drop) - low) / (high - low), Range(low, high)  # of the logarithm
     total = overflow(maps, recipe)
     if recipe.mode == "compat" or recipe.label_scale is None:
-        return scaled("label", total)  # type: ignore[no-any-return]
-    out, ranges["label"] = _from_zero(total, recipe.label_scale)
-    return out
+        return _scaled("label", total, recipe)
+    return _from_zero(total, recipe.label_scale)
 
 
 def overflow(maps: Mapping[str, Array], recipe: Recipe) -> Array:

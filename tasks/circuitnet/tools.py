@@ -30,6 +30,7 @@ def preprocess(
     task: str = "congestion",
     mode: Mode = "compat",
     size: int = SIZE,
+    labels: bool = True,
     label_scale: str | float = "map",
     split: str = "",
     allow_missing: bool = False,
@@ -37,15 +38,16 @@ def preprocess(
 ) -> dict[str, Any]:
     """Raw maps to feature/ and label/. `data_path` and `save_path` are the official names.
 
-    `split`: an annotation csv; only its layouts are made. `label_scale` (clean congestion): `map`,
-    `global`, or the overflow that counts as 1.
+    `split`: an annotation csv; only its layouts are made. `labels=false`: features alone, for
+    layouts that were never routed. `label_scale` (clean congestion): `map`, `global`, or the
+    overflow that counts as 1.
     """
     source, to = _given("raw", raw, data_path), _given("out", out, save_path)
     scale = None if label_scale in ("map", "global") else _number("label_scale", label_scale)
     done = tree.process(
         source,
         to,
-        Recipe(task, mode, size, scale),
+        Recipe(task, mode, size, labels, scale),
         names=[r.name for r in annotation.read(Path(split))] if split else None,
         global_scale=label_scale == "global",
         allow_missing=allow_missing,

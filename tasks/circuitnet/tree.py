@@ -64,7 +64,7 @@ def process(
     Raises:
         AssayError: what the readers refuse, or `out` was made with another recipe.
     """
-    folders = raw.find(source, preprocess.TASKS[recipe.check().task].kinds)
+    folders = raw.find(source, recipe.check().kinds)
     all_there = len(set().union(*(raw.files(folder) for folder in folders.values())))
     found = raw.layouts(folders, allow_missing)
     left_out = all_there - len(found)
@@ -93,14 +93,18 @@ def process(
 
 def make(job: Job) -> Entry:
     """Make one layout's files; its line for the manifest."""
+    parts: dict[str, raw.Array] = {}
     maps = {
         kind: raw.read(path, preprocess.DEPTH.get(kind, 2)) for kind, path in job.inputs.items()
     }
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        packed = preprocess.pack(maps, job.recipe)
+        if job.recipe.labels:
+            parts["feature"], parts["label"], ranges = preprocess.pack(maps, job.recipe)
+        else:
+            parts["feature"], ranges = preprocess.features(maps, job.recipe)
     made = {}
-    for part, array in (("feature", packed.feature), ("label", packed.label)):
+    for part, array in parts.items():
         raw.save(job.out / part / f"{job.name}.npy", array)
         made[part] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return {
@@ -108,7 +112,7 @@ def make(job: Job) -> Entry:
         "inputs": {kind: _stamp(path) for kind, path in job.inputs.items()},
         "shapes": {kind: list(array.shape) for kind, array in maps.items()},
         "sha256": made,
-        "ranges": {kind: list(r) for kind, r in packed.ranges.items()},
+        "ranges": {kind: list(r) for kind, r in ranges.items()},
         "warnings": [str(w.message) for w in caught],
     }
 
@@ -123,7 +127,7 @@ def _same(entry: Entry | None, inputs: Mapping[str, Path], out: Path) -> bool:
     """Whether a layout was made from these very files, and what was made is there."""
     return (
         entry is not None
-        and all((out / p / f"{entry['name']}.npy").is_file() for p in ("feature", "label"))
+        and all((out / part / f"{entry['name']}.npy").is_file() for part in entry["sha256"])
         and entry["inputs"] == {kind: _stamp(path) for kind, path in inputs.items()}
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import AssayError
-from tasks.circuitnet import preprocess, raw, synth, tree
+from tasks.circuitnet import preprocess, raw, sample_maps, synth, tree
 from tasks.circuitnet.preprocess import Recipe
 from tests.toy import ROOT
 
@@ -140,6 +140,19 @@ def test_only_the_layouts_of_an_annotation(source: Path, tmp_path: Path) -> None
         tree.process(source, out, RECIPE, names=[name, "other"], workers=1)
     left = tree.process(source, out, RECIPE, names=[name, "other"], allow_missing=True, workers=1)
     assert left[:3] == (0, 1, 1)
+
+
+def test_layouts_without_a_label_get_features_alone(tmp_path: Path) -> None:
+    maps = sample_maps.maps()[sample_maps.UNLABELLED]
+    raw.write(tmp_path / "raw", sample_maps.UNLABELLED, maps)
+    with pytest.raises(AssayError, match="no folder with maps named congestion_GR_horizontal"):
+        tree.process(tmp_path / "raw", tmp_path / "out", Recipe(size=64), workers=1)
+    recipe, out = Recipe(size=64, labels=False), tmp_path / "out"
+    assert tree.process(tmp_path / "raw", out, recipe, workers=1).made == 1
+    feature = np.load(out / "feature" / f"{sample_maps.UNLABELLED}.npy")
+    assert np.array_equal(feature, preprocess.features(maps, recipe)[0])
+    assert not (out / "label").exists()
+    assert tree.process(tmp_path / "raw", out, recipe, workers=1).kept == 1
 
 
 def test_a_global_scale_is_the_largest_overflow(source: Path, tmp_path: Path) -> None:
