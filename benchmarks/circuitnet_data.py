@@ -1,7 +1,5 @@
-"""CircuitNet data on one core, CPU time: RUDY, preprocessing, and making layouts.
+"""CircuitNet data on one core, CPU time: preprocessing, and making layouts.
 
-- `rudy`: 30,000 nets on 256 x 256 gcells. The peer paints each net's overlap into the map, net by
-  net with NumPy slices; both maps must agree.
 - `preprocess`: the real sample layout (259 x 259) to 256 x 256, both modes. The peer makes the same
   steps with SciPy and OpenCV as CircuitNet's script does; features must agree.
 - `synth`: layouts of the generator, and how much of that is the router.
@@ -17,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.circuitnet import netlist, preprocess, router, rudy, sample_maps, synth
+from tasks.circuitnet import netlist, preprocess, router, sample_maps, synth
 from tasks.circuitnet.floorplan import place, region
 from tasks.circuitnet.preprocess import Recipe
 
 Map = NDArray[np.float64]
-SIDE, NETS = 256, 30_000
+SIDE = 256
 
 
 def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
@@ -34,26 +32,6 @@ def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
         call()
         took.append(time.process_time() - begin)
     return min(took)
-
-
-def boxes() -> Map:
-    """Bounding boxes like those of a placed design: most small, some across the die."""
-    rng = np.random.default_rng(0)
-    size = np.minimum(np.exp(rng.normal(1.0, 1.0, (NETS, 2))) + 0.25, SIDE / 2)
-    low = rng.uniform(0, SIDE - size)
-    return np.hstack([low, low + size])
-
-
-def peer_rudy(box: Map) -> Map:
-    """Net by net: the overlap with each gcell is an outer product."""
-    out = np.zeros((SIDE, SIDE))
-    for x0, y0, x1, y1 in box:
-        i, j = np.arange(int(x0), int(np.ceil(x1))), np.arange(int(y0), int(np.ceil(y1)))
-        wide = np.minimum(x1, i + 1) - np.maximum(x0, i)
-        high = np.minimum(y1, j + 1) - np.maximum(y0, j)
-        density = 1 / (x1 - x0) + 1 / (y1 - y0)
-        out[i[0] : i[-1] + 1, j[0] : j[-1] + 1] += density * np.outer(wide, high)
-    return out
 
 
 def peer_preprocess(maps: dict[str, Any]) -> tuple[Map, Map]:
@@ -72,13 +50,6 @@ def peer_preprocess(maps: dict[str, Any]) -> tuple[Map, Map]:
     for kind in channels.label:
         label += small(maps[kind])
     return feature, std(label)
-
-
-def rudy_result() -> dict[str, float]:
-    box = boxes()
-    np.testing.assert_allclose(rudy.rudy(box, (SIDE, SIDE)), peer_rudy(box), atol=1e-8)
-    ours, peer = seconds(lambda: rudy.rudy(box, (SIDE, SIDE))), seconds(lambda: peer_rudy(box), 1)
-    return {"nets": NETS, "ours_s": ours, "peer_s": peer, "ratio": peer / ours}
 
 
 def preprocess_result() -> dict[str, float]:
@@ -119,7 +90,6 @@ def main() -> None:
     """Print one JSON line."""
     result = {
         "benchmark": "circuitnet_data",
-        "rudy": rudy_result(),
         "preprocess": preprocess_result(),
         "synth_64_2500": synth_result(64, 2500),
         "synth_256_20000": synth_result(256, 20_000),
