@@ -43,12 +43,11 @@ class RouteConfig(TaskConfig):
     val_fraction: float = protocol(0.1, gt=0, lt=1, description="Share of cities held out")
     npz_variant: Literal["p20", "p50"] = protocol("p20", description="Which distance file")
     val_cases: int = protocol(4, ge=1, description="Cases of each held-out region that are routed")
-    preload_to_ram: bool = site(False, description="Read the training regions once")
-    num_workers: int = site(0, ge=0, description="Accepted as in the seed; reading is not a cost")
+    preload_to_ram: bool = site(False, description="As in the seed; regions are always kept")
+    num_workers: int = site(0, ge=0, description="As in the seed; nothing is read while training")
     crop: int = Field(256, ge=32, multiple_of=16, description="Side of training crops, pixels")
     batch_size: int = Field(2, ge=1, description="Routing: patches in a step")
-    samples_per_region: int = Field(10, ge=1, description="Routing: patches of a region an epoch")
-    roi_patch: int = Field(512, ge=64, description="Routing: side of the patch")
+    roi_patch: int = Field(512, ge=64, multiple_of=16, description="Routing: side of the patch")
     roi_margin: int = Field(64, ge=0, description="Routing: room around source and targets")
     min_in_patch: int = Field(2, ge=1, description="Routing: other nodes that a patch must hold")
 
@@ -87,7 +86,9 @@ class RouteConfig(TaskConfig):
     ckpt: Path | None = Field(None, description="Weights: a run's checkpoint, or SAM-Road's")
     width: int = Field(16, ge=4, le=64, description="U-Net: channels of its first level")
     mask_noise: float = Field(0.0, ge=0, le=1, description="mask: how far it is degraded")
-    patch: int = Field(512, ge=32, description="Side of a window; SAM-Road: read from its file")
+    patch: int = Field(
+        512, ge=32, multiple_of=16, description="Side of a window; SAM-Road: read from its file"
+    )
     stride: int = Field(256, ge=1, description="Step of the sliding windows, pixels")
     smooth_sigma: float = Field(0, ge=0, le=50, description="Blur of the whole map, pixels")
     tta: Literal["none", "flip"] = Field("none", description="Mean over mirrored windows")
@@ -172,7 +173,7 @@ class RouteConfig(TaskConfig):
     lambda_dist: float = Field(1.0, ge=0, description="Weight of the distance loss")
     freeze_encoder: bool = Field(True, description="Distances do not train the network")
     teacher_hard_eval: bool = protocol(False, description="Truth by the exact solver")
-    teacher_iters: int = protocol(600, ge=1, description="Teacher with solver=sweep: iterations")
+    teacher_iters: int = protocol(600, ge=1, description="As in the seed; the teacher is exact")
     teacher_ds: int = protocol(0, ge=0, description="Teacher's downsample; 0: the student's")
     teacher_stencil: Literal[0, 4, 8] = protocol(0, description="0: the student's")
     teacher_alpha: float = protocol(20, gt=5, lt=100, description="Teacher's own cost")
@@ -181,7 +182,7 @@ class RouteConfig(TaskConfig):
     # pictures and reports
     vis_full_route: bool = Field(False, description="Full-size overlays before and after")
     vis_ds: int = Field(4, ge=1, description="Grid of the drawn paths")
-    vis_iters: int = Field(600, ge=1, description="Drawn paths with solver=sweep: iterations")
+    vis_iters: int = Field(600, ge=1, description="As in the seed; drawn paths are exact")
     save_debug: Path | None = Field(None, description="A second copy of the reports and overlays")
     profile_time: bool = site(False, description="Print the timing table")
 
@@ -227,9 +228,9 @@ class RouteConfig(TaskConfig):
 
     @property
     def seg_training(self) -> int:
-        """Steps of segmentation training: none on one image, with a mask, or with given weights."""
-        trains = not self.whole and self.ckpt is None and self.model in ("unet", "segformer")
-        return self.seg_steps if trains else 0
+        """Steps of segmentation training: none on one image or with a mask. SAM is trained on."""
+        given = self.ckpt is not None and self.model != "samroad"  # raw SAM has no decoder yet
+        return 0 if self.whole or given or self.model == "mask" else self.seg_steps
 
     @property
     def total_steps(self) -> int:

@@ -24,14 +24,19 @@ class Crops(NamedTuple):
     road: Float[Tensor, "B S S"]  # 0..1
 
 
-def draw(cfg: RouteConfig, regions: Sequence[Region], seed: int, step: int, device: str) -> Crops:
-    """Crops of random regions and places, turned, mirrored, brightened.
+def draw(
+    cfg: RouteConfig, regions: Sequence[Region], seed: int, step: int, device: str, side: int = 0
+) -> Crops:
+    """Crops of random regions and places, turned, mirrored, brightened; `side` in place of crop.
 
     Raises:
         AssayError: a region smaller than a crop.
     """
     rng = np.random.default_rng(derive(seed, "crops", step))
-    made = [_one(cfg, regions[int(rng.integers(len(regions)))], rng) for _ in range(cfg.seg_batch)]
+    made = [
+        _one(side or cfg.crop, regions[int(rng.integers(len(regions)))], rng)
+        for _ in range(cfg.seg_batch)
+    ]
     rgb = torch.stack([m[0] for m in made]).float()
     gain = torch.from_numpy(rng.uniform(0.8, 1.2, cfg.seg_batch)).float()[:, None, None, None]
     lift = torch.from_numpy(rng.uniform(-25.5, 25.5, cfg.seg_batch)).float()[:, None, None, None]
@@ -40,16 +45,16 @@ def draw(cfg: RouteConfig, regions: Sequence[Region], seed: int, step: int, devi
 
 
 def _one(
-    cfg: RouteConfig, region: Region, rng: np.random.Generator
+    side: int, region: Region, rng: np.random.Generator
 ) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "S S"]]:
     height, width = region.size
-    if min(height, width) < cfg.crop:
+    if min(height, width) < side:
         raise AssayError(
-            f"region {region.name} is {height}x{width}, smaller than crop {cfg.crop}", "Lower crop"
+            f"region {region.name} is {height}x{width}, smaller than a crop of {side}", "Lower crop"
         )
     assert region.mask is not None
-    y, x = rng.integers(height - cfg.crop + 1), rng.integers(width - cfg.crop + 1)
-    part = np.s_[y : y + cfg.crop, x : x + cfg.crop]
+    y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    part = np.s_[y : y + side, x : x + side]
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     rgb, road = (np.rot90(a[part], turns) for a in (region.picture.rgb, region.mask))
     if mirror:

@@ -15,6 +15,7 @@ from tasks.route import maps, metrics, report, routing, sampling
 from tasks.route.config import RouteConfig
 from tasks.route.eikonal import road_share, solve, to_pixels, trace
 from tasks.route.grid import to_cells
+from tasks.route.log import say
 from tasks.route.metrics import Answer
 from tasks.route.model import Model
 from tasks.route.models.build import with_weights
@@ -123,13 +124,18 @@ def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -
             shares += _on_road(cfg, found, scene)
             gaps += _gaps(cfg, model, found, prob, scene.query)
             rows += report.targets(cfg, found, scene)
+    spent = _total([f.seconds for f in founds]) | {"all": time.perf_counter() - began}
+    if cfg.profile_time:
+        say("  ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
     report.write(
         run.dir / "report.json",
         {
             "config": cfg.model_dump(mode="json"),
+            "notes": [n for s in scenes for n in s.region.picture.notes],
+            "steps": model.history,
             "targets": rows,
             "solves": [f.meta for f in founds],
-            "timing": _total([f.seconds for f in founds]) | {"all": time.perf_counter() - began},
+            "timing": spent,
             "router": model.router.values(),
             "peak_rss_mib": report.peak_mib(),
         },

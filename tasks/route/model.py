@@ -20,6 +20,7 @@ class Model(NamedTuple):
     net: nn.Module
     router: Router
     prob: ProbMap | None  # in place of the network's map, where that is learned
+    history: list[dict[str, float]]  # rows of the steps on distances
 
     def seen(self, prob: Map) -> Map:
         """The map to route on, given the network's."""

@@ -15,6 +15,7 @@ from tasks.route.sampling import Query
 
 LONGEST = 1.5  # of the patch's side: longer ways leave it and come back
 DETOUR = 3.0  # of the straight line: such a way runs outside
+MULTIPLE = 16  # of a patch's side, for the U-Net's halvings
 TRIES = 40  # anchors looked at for one patch
 
 
@@ -28,20 +29,29 @@ class Patch(NamedTuple):
     truncated: bool  # the part would have left the patch
 
 
-def draw(cfg: RouteConfig, regions: Sequence[Region], seed: int, step: int) -> list[Patch]:
-    """The patches of a step, a function of (seed, step); fewer where no anchor fits."""
+def draw(
+    cfg: RouteConfig, regions: Sequence[Region], seed: int, step: int, side: int = 0
+) -> list[Patch]:
+    """The patches of a step, a function of (seed, step); fewer where no anchor fits.
+
+    `side` in place of `roi_patch`, for a network of a fixed size; else as much of it as fits.
+    """
     rng = np.random.default_rng(derive(seed, "patches", step))
-    found = (_one(cfg, regions, rng) for _ in range(cfg.batch_size))
+    found = (_one(cfg, regions, rng, side) for _ in range(cfg.batch_size))
     return [patch for patch in found if patch is not None]
 
 
-def _one(cfg: RouteConfig, regions: Sequence[Region], rng: np.random.Generator) -> Patch | None:
+def _one(
+    cfg: RouteConfig, regions: Sequence[Region], rng: np.random.Generator, fixed: int
+) -> Patch | None:
     for _ in range(TRIES):
         region = regions[int(rng.integers(len(regions)))]
         assert region.cases is not None
         assert region.mask is not None
         case, anchor = (int(rng.integers(n)) for n in region.cases.yx.shape[:2])
-        side = min(cfg.roi_patch, *region.size)
+        side = fixed or min(cfg.roi_patch, *region.size) // MULTIPLE * MULTIPLE
+        if side > min(region.size):
+            continue
         src = region.cases.yx[case, anchor]
         corner = np.clip(src - side // 2, 0, np.array(region.size) - side)
         query = within(cfg, region, case, anchor, corner, side)

@@ -21,13 +21,6 @@ from tasks.route.scene import Scene
 Row = dict[str, float]
 
 
-class History:
-    """Rows of the steps on distances; `content` lies in checkpoints: a resumed run has them all."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, list[Row]] = {"rows": []}
-
-
 def line(row: Mapping[str, float]) -> str:
     """A step as the seed prints it."""
     shown = [f"step {row['step']:g}"]

@@ -70,6 +70,11 @@ _SWEEP = {"solver": "sweep", "stencil": 4}
 
 VARIANTS = (
     Variant(name="baseline", why="the compact U-Net on generated cities, exact solver"),
+    Variant(
+        name="learned",
+        set={"steps": 40, "lr": 0.05},
+        why="distances of training cities teach alpha, gamma and gate",
+    ),
     Variant(name="mask", set=_MASK, why="the true mask as probability: the router alone"),
     Variant(name="segformer", set={"model": "segformer"}, why="attention in place of the U-Net"),
     Variant(

@@ -63,6 +63,8 @@ def whole_image(cfg: RouteConfig) -> Region:
     )
     for note in [*region.picture.notes, *(region.cases.notes if region.cases else ())]:
         say(note)
+    if cfg.cache_prob and cfg.model == "mask":
+        say("cache_prob is for networks: the mask itself is the map")
     return region
 
 
@@ -73,9 +75,10 @@ def train(cfg: RouteConfig, data: Split, run: Run) -> Model:
     learned = None
     if asked is not None and cfg.learns_prob:
         learned = ProbMap(torch.from_numpy(asked.prob)[None], cfg.prob_param, cfg.prob_eps)
-    model = Model(given.net, routing.Router(cfg, given.scalars).to(run.device), learned)
-    past = report.History()
-    state: dict[str, Any] = {"net": model.net, "router": model.router, "history": past.content}
+    history: dict[str, list[report.Row]] = {"rows": []}  # in checkpoints: a resumed run has all
+    router = routing.Router(cfg, given.scalars).to(run.device)
+    model = Model(given.net, router, learned, history["rows"])
+    state: dict[str, Any] = {"net": model.net, "router": model.router, "history": history}
     state["about"] = {"config": cfg.model_dump(mode="json")}
     if learned is not None:
         state["prob"] = learned.to(run.device)
@@ -118,7 +121,8 @@ def _step(
     if step <= cfg.seg_training:
         opt.param_groups[0]["lr"] = one_cycle(step, cfg.seg_training, cfg.seg_lr)
         model.net.train()
-        batch = crops.draw(cfg, data.train, run.seed, step, run.device)
+        side = getattr(model.net, "patch", 0)  # SAM sees one size only
+        batch = crops.draw(cfg, data.train, run.seed, step, run.device, side)
         terms["seg"] = crops.seg_loss(model.net(batch.rgb), batch.road, cfg.pos_weight, cfg.dice)
     if step > cfg.total_steps - cfg.steps:
         far, row = distance_terms(cfg, model, data, asked, run, step)
@@ -157,7 +161,7 @@ def distance_terms(
         if model.prob is not None:
             terms["prox"] = model.prob.proximity()
     else:
-        drawn = patches.draw(cfg, data.train, run.seed, step)
+        drawn = patches.draw(cfg, data.train, run.seed, step, getattr(model.net, "patch", 0))
         views = [patch_map(cfg, model, patch, run) for patch in drawn]
         compared = [
             ask(cfg, model, prob, _shifted(patch)) for prob, patch in zip(views, drawn, strict=True)
@@ -252,7 +256,8 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
         start = saved["prob"]["start"]
         prob = ProbMap(start, cfg.prob_param, cfg.prob_eps)
         prob.load_state_dict(saved["prob"])
-    return Model(net.to(device).eval(), router.to(device), prob.to(device) if prob else None)
+    rows = saved.get("history", {}).get("rows", [])
+    return Model(net.to(device).eval(), router.to(device), prob.to(device) if prob else None, rows)
 
 
 def evaluate(cfg: RouteConfig, model: Model, data: Split, run: Run) -> dict[str, float | Absent]:

@@ -12,7 +12,7 @@ from core.errors import AssayError
 from tasks.route import segment
 from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
-from tasks.route.models.build import build
+from tasks.route.models.segformer import Segformer
 from tasks.route.models.unet import UNet
 from tests.route.conftest import config
 
@@ -159,7 +159,7 @@ def test_the_unet_has_the_stated_size_and_gives_every_pixel() -> None:
 
 
 def test_segformer_gives_every_pixel() -> None:
-    net = build(config(model="segformer"))
+    net = Segformer()
     with torch.no_grad():
         assert net(torch.zeros(1, 3, 64, 96, dtype=torch.uint8)).shape == (1, 64, 96)
 
