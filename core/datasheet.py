@@ -68,17 +68,17 @@ def settings(task: Task[Any]) -> list[dict[str, Any]]:
             "help": schema.get("description", ""),
             "site": key in site,
         }
-        for key, schema in _schemas(task.config)
+        for key, schema in schemas(task.config)
     ]
 
 
-def _schemas(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def schemas(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """The JSON schema of each leaf, nested models opened."""
     properties = model.model_json_schema()["properties"]
     for name, info in model.model_fields.items():
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _schemas(kind, f"{prefix}{name}.")
+            yield from schemas(kind, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", properties[name]
 

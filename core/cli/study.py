@@ -88,6 +88,12 @@ def run_(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run also what an equal run has measured already.")
     ] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-s", "--with", help="A key of the study file, as seeds=[0,1]; without FILE all of it."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run.")] = False,
     wandb: Mode = None,
     tensorboard: Board = None,
@@ -107,11 +113,12 @@ def run_(
 
         found = folder.find(here, worker)
         return Answer({"done": hand.work(here, found)}, f"worked on {found.plan.id}")
-    if not file:
+    if not (file or change):
         raise AssayError("no study file", "Name one: `assay study run studies/<name>.yaml`")
     overrides = config.parse_overrides(set_ or [])
     exported = settings.of(here, wandb=settings.checked(wandb), tensorboard=tensorboard)
-    plan = start.new(here, file, overrides, workers=workers, fresh=fresh)
+    changes = config.parse_overrides(change or [])
+    plan = start.new(here, file, overrides, workers=workers, fresh=fresh, changes=changes)
     if dry_run:
         return Answer(plan, view.planned(plan))
     return _lead(here, folder.create(here, plan), exported)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
@@ -95,18 +95,65 @@ def find(project: Project, name: str) -> Path:
     return known[name]
 
 
-def read(path: Path) -> StudyFile:
+class Named(NamedTuple):
+    """A study before it is planned."""
+
+    name: str
+    origin: str  # the file, or where else its keys stand
+    study: StudyFile
+
+
+def named(project: Project, name: str, changes: Mapping[str, Any]) -> Named:
+    """The study of a file with some of its keys changed; without a file the keys are all of it.
+
+    Args:
+        project: Whose studies/ is looked in.
+        name: A path, or a name in studies/; "" for none.
+        changes: Keys of a study file; a dotted one, such as `budget.steps`, leaves its siblings.
+
+    Raises:
+        AssayError: no such file, or see `read`.
+    """
+    if name:
+        path = find(project, name)
+        whole = path.resolve()
+        inside = whole.is_relative_to(project.root)
+        origin = str(whole.relative_to(project.root) if inside else whole)
+        return Named(path.stem, origin, read(path, changes))
+    if "task" not in changes:
+        raise AssayError(
+            "no study file, and no task to make a study of",
+            "Name a file, or say -s task=<name> -s kind=seeds",
+        )
+    return Named(str(changes["task"]), "-s", _checked(_changed({}, changes), "-s"))
+
+
+def read(path: Path, changes: Mapping[str, Any] | None = None) -> StudyFile:
     """The file, checked by itself; what it says of the task is checked by `plan.make`.
 
     Raises:
         AssayError: an unknown key with the closest known one, a refused value, or a key that the
             kind does not use.
     """
-    values = strict_yaml.read(path)
+    return _checked(_changed(strict_yaml.read(path), changes or {}), str(path))
+
+
+def _changed(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in changes.items():
+        *above, last = key.split(".")
+        place = values
+        for part in above:
+            place[part] = dict(place.get(part) or {})
+            place = place[part]
+        place[last] = value
+    return values
+
+
+def _checked(values: Mapping[str, Any], path: str) -> StudyFile:
     try:
         study = StudyFile.model_validate(values)
     except ValidationError as error:
-        raise _said(error, str(path)) from error
+        raise _said(error, path) from error
     unused = (study.model_fields_set & set().union(*OWN.values())) - OWN[study.kind]
     if unused:
         raise AssayError(

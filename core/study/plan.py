@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -78,18 +77,19 @@ def make(
     fresh: bool = False,
     trial_s: float | None = None,
     starts: Mapping[int, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Read a study file (a path, or a name in studies/) and validate every run that it asks for.
 
     `trial_s`: how long a run of the task takes, None when unknown; it guides `sampler: auto`.
-    `starts`: what `sources.find` made of the file's `start_from`.
+    `starts`: what `sources.find` made of the file's `start_from`. `changes`: keys of the file that
+    are other than it says.
 
     Raises:
         AssayError: a mistake in the file, a config that the task refuses, or an `-o` on a key that
             the study varies.
     """
-    path = file.find(project, name)
-    study = file.read(path)
+    stem, path, study = file.named(project, name, changes or {})
     task = registry.load(project).find(study.task)
     made = designs.arms(study, task)
     if fixed := designs.varied(study, made, task) & set(overrides or {}):
@@ -100,9 +100,9 @@ def make(
         )
     workers = workers or study.workers
     begun = Plan(
-        id=f"{path.stem}-{clock.ulid()[-6:]}",
-        name=path.stem,
-        origin=_shown(project, path),
+        id=f"{stem}-{clock.ulid()[-6:]}",
+        name=stem,
+        origin=path,
         created=clock.stamp(),
         study=study,
         overrides=dict(overrides or {}),
@@ -121,7 +121,7 @@ def make(
     return whole
 
 
-def _check_storage(url: str | None, path: Path) -> None:
+def _check_storage(url: str | None, path: str) -> None:
     """Refuse a database whose driver is not installed, before a study is made."""
     if url is None:
         return
@@ -187,11 +187,6 @@ def no_reuse(whole: Plan, task: Task[Any]) -> str:
         if task.metric(clause.metric).timing and (cuda or clause.needs == "any"):
             return f"'{clause.name}' judges a duration"
     return ""
-
-
-def _shown(project: Project, path: Path) -> str:
-    whole = path.resolve()
-    return str(whole.relative_to(project.root) if whole.is_relative_to(project.root) else whole)
 
 
 def _check_criteria(whole: Plan, task: Task[Any]) -> None:

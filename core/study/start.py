@@ -8,7 +8,7 @@ from typing import Any
 
 from core import judging
 from core.errors import AssayError
-from core.ledger import Ledger
+from core.ledger import Ledger, query
 from core.project import Project
 from core.study import constraints, file, plan, sources, storage
 from core.study.folder import Folder
@@ -24,6 +24,7 @@ def new(
     *,
     workers: int | None = None,
     fresh: bool = False,
+    changes: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a study file: every config valid, a confirmation's seeds known.
 
@@ -31,9 +32,9 @@ def new(
         AssayError: see `plan.make` and `sources.find`; or no baseline is recorded whose seeds
             could confirm.
     """
-    study = file.read(file.find(project, name))
+    study = file.named(project, name, changes or {}).study
     ledger = Ledger(project)
-    seconds = study.budget.seconds or _seconds(ledger, study.task)
+    seconds = study.budget.seconds or usual_s(ledger, f"task = {query.quote(study.task)}")
     whole = plan.make(
         project,
         name,
@@ -42,6 +43,7 @@ def new(
         fresh=fresh,
         trial_s=seconds,
         starts=sources.find(project, ledger, study),
+        changes=changes,
     )
     if study.confirm and not _seeds(project, ledger, whole):
         raise AssayError(
@@ -52,10 +54,10 @@ def new(
     return whole
 
 
-def _seconds(ledger: Ledger, task: str) -> float | None:
-    """How long a run of the task usually takes."""
+def usual_s(ledger: Ledger, where: str) -> float | None:
+    """How long a finished run that matches usually takes; None: there was none."""
     columns = ["setup_s", "train_s", "eval_s"]
-    where = f"task = '{task}' and status = 'finished' and train_s is not null"
+    where = f"({where}) and status = 'finished' and train_s is not null"
     rows = ledger.rows(columns, where=where, limit=RECENT)
     return statistics.median(sum(v or 0.0 for v in r.values()) for r in rows) if rows else None
 

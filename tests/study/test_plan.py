@@ -201,3 +201,21 @@ def test_runs_whose_numbers_are_not_repeatable_are_not_reused(
     assert (plan.no_reuse(made, task) == "") is reused
     fresh = made.model_copy(update={"fresh": True})
     assert plan.no_reuse(fresh, task) == "--fresh"
+
+
+def test_keys_of_the_file_can_be_changed_for_once(project: Project, write: Write) -> None:
+    name = write("kind: seeds\nseeds: [0, 1, 2]\nbudget: {steps: 9, epochs: 2}")
+    changes = {"seeds": [5], "budget.steps": 3}
+    made = plan.make(project, name, changes=changes)
+    assert [cell.seed for cell in made.cells] == [5]
+    assert (made.study.budget.steps, made.study.budget.epochs) == (3, 2)
+    with pytest.raises(AssayError, match="no study key 'sedes'"):
+        plan.make(project, name, changes={"sedes": [5]})
+
+
+def test_without_a_file_the_keys_are_the_study(project: Project) -> None:
+    changes = {"task": "toy", "kind": "ablation", "variants": ["baseline", "quick"]}
+    made = plan.make(project, "", changes=changes)
+    assert (made.name, made.origin, len(made.cells)) == ("toy", "-s", 2)
+    with pytest.raises(AssayError, match="no task to make a study of"):
+        plan.make(project, "", changes={"kind": "seeds"})
