@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from core.cli import accept, compare, ledger, records, review, runs, study, tasks
+from core.cli import accept, compare, ledger, records, review, runs, study, tasks, tui
 from core.cli.answer import Answer, answer
 from core.errors import AssayError, Exit
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (runs, study, records, accept, compare, tasks):
+for part in (runs, study, records, accept, compare, tasks, tui):
     part.register(app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(review.app, name="wandb")

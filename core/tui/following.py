@@ -1,0 +1,62 @@
+"""A run as it goes: its curves, its progress and its phase, read on from events.jsonl."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from core import events
+
+
+class Following:
+    """What a run's event file has said so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tail = events.Tail(folder / events.NAME)
+        self.steps: dict[str, list[float]] = {}  # logged name -> steps
+        self.values: dict[str, list[float]] = {}  # and values; NaN was not finite
+        self.done, self.total, self.note = 0, 0, ""
+        self.phase = ""
+
+    def read(self) -> bool:
+        """Take what is new; whether anything was."""
+        news = False
+        for event in self._tail.new():
+            self._take(event)
+            news = True
+        return news
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, step = event["kind"], event.get("step")
+        if kind == "log" and isinstance(event.get("values"), dict) and _number(step):
+            for name, value in event["values"].items():
+                self.steps.setdefault(name, []).append(float(step or 0))
+                self.values.setdefault(name, []).append(value if _number(value) else math.nan)
+        elif kind == "progress" and _number(event.get("done")) and _number(event.get("total")):
+            self.done, self.total = int(event["done"]), int(event["total"])
+            self.note = str(event.get("note", ""))
+        elif kind == "phase":
+            self.phase = str(event.get("name", ""))
+        elif kind == "resume" and _number(step):
+            self._forget(float(step or 0))
+
+    def _forget(self, step: float) -> None:
+        """What came after the checkpoint that a resumed run goes on from did not happen."""
+        for name, steps in self.steps.items():
+            kept = sum(s <= step for s in steps)
+            del steps[kept:], self.values[name][kept:]
+
+    def last(self, name: str) -> float | None:
+        """The newest value of a name."""
+        values = self.values.get(name)
+        return values[-1] if values else None
+
+    @property
+    def share(self) -> float | None:
+        """How much is done; None before the first word of it."""
+        return min(1.0, self.done / self.total) if self.total > 0 else None
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

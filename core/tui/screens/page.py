@@ -1,0 +1,167 @@
+"""What all screens have in common: header, keys, a filter, reading in a thread, help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Input
+
+from core.errors import AssayError
+from core.tui.source import Pulse, Source
+from core.tui.widgets.header import Header
+from core.tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from core.tui.app import Assay
+
+
+class Page(Screen[None]):
+    """A screen. It gathers in a thread what it shows, and again when something happened."""
+
+    MODE: ClassVar[str] = ""
+    HELP: ClassVar[str] = ""  # what the screen is for, in a few sentences
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("r", "reload", "Refresh", show=False),
+        Binding("y", "copy", "Copy", show=False),
+        Binding("m", "maximise", "Maximise", show=False),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reading = self._again = False
+        self.ready = asyncio.Event()  # its widgets are there
+
+    @property
+    def assay(self) -> Assay:
+        """The app, by its own type."""
+        return cast("Assay", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Header, body, filter, keys."""
+        yield Header(self.assay.TABS, self.MODE)
+        yield from self.body()
+        yield Input(placeholder="letters that rows must hold; esc shows all", id="filter")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def body(self) -> Iterator[Widget]:
+        """The widgets between header and keys."""
+        yield from ()
+
+    def gather(self, source: Source) -> Any:
+        """What the screen shows; called in a thread."""
+
+    def show(self, found: Any) -> None:
+        """Show what was gathered."""
+
+    def on_mount(self) -> None:
+        """The filter stays away until it is asked for."""
+        self.query_one("#filter").display = False
+        self.ready.set()
+
+    def on_screen_resume(self) -> None:
+        """Back on this screen: the world may have moved."""
+        if self.assay.last is not None and self.ready.is_set():
+            self.query_one(Header).tell(self.assay.last)
+        self.reload()
+
+    def pulse(self, pulse: Pulse) -> None:
+        """A second went by."""
+        if not self.ready.is_set():  # just opened, it reads anyway
+            return
+        self.query_one(Header).tell(pulse)
+        if pulse.changed:
+            self.reload()
+
+    def reload(self) -> None:
+        """Gather and show; a wish that comes while this goes on is kept."""
+        if self._reading:
+            self._again = True
+            return
+        self._reading = True
+        self.run_worker(self._read(), exit_on_error=True)
+
+    async def _read(self) -> None:
+        try:
+            self._again = True
+            await self.ready.wait()
+            while self._again:
+                self._again = False
+                try:
+                    found = await asyncio.to_thread(self.gather, self.assay.source)
+                except AssayError as error:
+                    self.fail(error)
+                else:
+                    self.show(found)
+        finally:
+            self._reading = False
+
+    def fail(self, error: AssayError) -> None:
+        """What was asked for cannot be shown."""
+        self.notify(str(error), severity="error", markup=False)
+
+    def action_reload(self) -> None:
+        """Look at the branches again, then read everything."""
+        self.run_worker(self._refresh())
+
+    async def _refresh(self) -> None:
+        await asyncio.to_thread(self.assay.source.refresh)
+        self.reload()
+
+    def action_filter(self) -> None:
+        """Ask for letters that rows must hold."""
+        field = self.query_one("#filter", Input)
+        field.display = True
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as one types."""
+        if event.input.id == "filter":
+            for rows in self.query(Rows):
+                rows.filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The filter stays; back to the rows."""
+        if event.input.id == "filter":
+            event.input.display = bool(event.value)
+            self.focus_rows()
+
+    def action_back(self) -> None:
+        """Out of the maximised panel, then out of the filter."""
+        field = self.query_one("#filter", Input)
+        if self.maximized:
+            self.minimize()
+        elif field.display:
+            field.value = ""
+            field.display = False
+            self.focus_rows()
+
+    def focus_rows(self) -> None:
+        """Back to the first table."""
+        if tables := list(self.query(Rows)):
+            tables[0].focus()
+
+    def action_maximise(self) -> None:
+        """The panel with the focus takes the whole screen, or gives it back."""
+        if self.maximized:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+
+    def copied(self) -> str:
+        """What `y` copies."""
+        rows = self.focused
+        return (rows.chosen or "") if isinstance(rows, Rows) else ""
+
+    def action_copy(self) -> None:
+        """Copy the id, commit or path at hand."""
+        if text := self.copied():
+            self.app.copy_to_clipboard(text)
+            self.notify(f"copied {text}", markup=False)
