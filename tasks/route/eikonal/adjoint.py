@@ -83,7 +83,7 @@ def _pull(T, cost, h, stride, stencil, cells, upstream, grad):  # type: ignore[n
     waiting = np.zeros(T.size, np.uint8)
     lam = np.zeros(T.size, np.float64)
     stack = np.empty(T.size, np.int32)  # touched only as far as it is used
-    size, visited = 0, 0
+    size, visited, inverse = 0, 0, 1.0 / stride
     for k in range(cells.size):
         if T[cells[k]] < np.inf and upstream[k] != 0:
             lam[cells[k]] += upstream[k]
@@ -94,7 +94,8 @@ def _pull(T, cost, h, stride, stencil, cells, upstream, grad):  # type: ignore[n
     while size > 0:
         size -= 1
         i = np.int64(stack[size])
-        y, x = i // stride - TOP, i % stride - LEFT
+        row = int((i + 0.5) * inverse)  # i // stride without a division; exact below 2^31
+        y, x = row - TOP, i - row * stride - LEFT
         first, second, _, _ = upwind(T, cost[y, x] * h, i, stride, stencil)
         for k in range(2):
             j = first if k == 0 else second
@@ -113,7 +114,8 @@ def _pull(T, cost, h, stride, stencil, cells, upstream, grad):  # type: ignore[n
         size -= 1
         visited += 1
         i = np.int64(stack[size])
-        y, x = i // stride - TOP, i % stride - LEFT
+        row = int((i + 0.5) * inverse)  # i // stride without a division; exact below 2^31
+        y, x = row - TOP, i - row * stride - LEFT
         first, second, weight, slope = upwind(T, cost[y, x] * h, i, stride, stencil)
         grad[y, x] += lam[i] * slope * h
         for k in range(2):
