@@ -127,7 +127,7 @@ def measure(name: str, side: int) -> dict[str, Any]:
 
 
 def floors(side: int) -> dict[str, float]:
-    """Nanoseconds a cell: copying c to T, and the march where everything is in the nearest cache."""
+    """Nanoseconds a cell: copying c to T, and a march that stays in the nearest cache."""
     cost, T = np.ones((side, side)), np.empty((side, side))
     copy = 1e9 * seconds(lambda: np.copyto(T, cost), 9) / side**2
     small, sources = random_field(64), np.array([[32, 32]])
