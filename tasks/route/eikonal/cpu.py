@@ -260,9 +260,7 @@ def _march_buckets(
     """Fill T; returns the pops."""
     chunks = 2 * buckets + sources.size // CHUNK + 64
     cell, value = np.empty(chunks * CHUNK, np.int32), np.empty(chunks * CHUNK, T.dtype)
-    below = np.arange(
-        1, chunks + 1
-    )  # of a free chunk: the next one; of a used one: the entry below it
+    below = np.arange(1, chunks + 1)  # of a free chunk the next one, of a used one the entry below
     cells, values = np.append(sources, np.zeros(9, np.int64)), np.zeros(sources.size + 9, T.dtype)
     top = np.full(buckets, -1, np.int64)  # the last entry of each bucket
     state = _Front(0, chunks, 0, 0, 0, 0, sources.size)
@@ -376,9 +374,8 @@ def march(
     begin = flat_index(sources, stride)
     begin = np.unique(begin[q[begin] < np.inf])  # a source on a wall is none
     until = np.empty(0, np.int64) if targets is None else flat_index(targets, stride)
-    bucket = (
-        low if stencil == 4 else low / math.sqrt(2)
-    )  # within it no cell of stencil 8 can improve
+    # Within a bucket of this width no cell of stencil 8 can improve another.
+    bucket = low if stencil == 4 else low / math.sqrt(2)
     buckets = 1 << math.ceil(math.log2(math.sqrt(2) * high / bucket + 3)) if free else 1
     if buckets <= MAX_BUCKETS and mean <= MAX_SCAN * low:
         queue = "buckets"
