@@ -1,4 +1,4 @@
-"""Commands for people who look from outside: wandb follow, wandb sync."""
+"""Commands for people who look from outside: wandb follow, sync, build, publish."""
 
 from __future__ import annotations
 
@@ -98,3 +98,68 @@ def sync(
     )
     data = [one._asdict() for one in sent]
     return Answer(data, "", error.exit_code, error) if bad else Answer(data)
+
+
+@command(app)
+def build(
+    task: Annotated[str, typer.Argument(help="One task; default: all of the registry.")] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 4 when a file is not current.")
+    ] = False,
+) -> Answer:
+    """Write each task's W&B workspace and report as JSON into studies/dashboards/. No network."""
+    from core import project, registry
+    from core.errors import AssayError, Exit
+    from core.export import dashboards
+
+    here = project.find()
+    known = registry.load(here)
+    stale, files = [], []
+    for name in [task] if task else sorted(known.lines):
+        content = dashboards.text(known.find(name))
+        dashboards.check(content, name)
+        file = here.root / dashboards.FOLDER / f"{name}.json"
+        if not file.exists() or file.read_text() != content:
+            stale.append(name)
+        files.append(str(file.relative_to(here.root)))
+        if not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+    data = {"files": files, "changed": stale}
+    if check and stale:
+        error = AssayError(
+            f"dashboards that are not what their tasks declare: {', '.join(stale)}",
+            "Run `assay wandb build` and commit",
+            code="stale",
+            exit_code=Exit.NOT_ACCEPTED,
+        )
+        return Answer(data, "", error.exit_code, error)
+    return Answer(data, "\n".join(f"{'current' if check else 'wrote'} {f}" for f in files))
+
+
+@command(app)
+def publish(
+    task: Annotated[str, typer.Argument(help="The task whose dashboards are sent.")],
+    entity: Annotated[
+        str, typer.Option(help="W&B's team or user; default: the project's setting.")
+    ] = "",
+) -> Answer:
+    """Send a task's workspace and report to W&B, over what was sent before. Needs a key."""
+    from core import project, registry
+    from core.errors import AssayError
+    from core.export import dashboards, mode, settings
+
+    here = project.find()
+    declared = registry.load(here).find(task)
+    wanted = settings.of(here)
+    team = entity or wanted.entity
+    if not team:
+        raise AssayError(
+            "W&B needs a team or user to publish for",
+            "Pass --entity, or write `review: {entity: ...}` in registry.yaml",
+            code="no_entity",
+        )
+    if not mode.has_key():
+        raise AssayError("W&B has no API key", "Log in with `wandb login`", code="no_key")
+    done = dashboards.publish(here, declared, team, str(wanted.project))
+    return Answer(done._asdict(), f"{done.workspace}\n{done.report}")

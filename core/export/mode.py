@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
@@ -34,9 +35,13 @@ def resolve(wanted: Wanted, env: Mapping[str, str], has_key: Callable[[], bool])
 
 def has_key() -> bool:
     """Whether W&B knows a key (environment, netrc); asks nobody. A malformed one is none."""
-    import wandb
-
+    said = os.environ.pop("WANDB_MODE", None)  # offline, W&B says that it has none
     try:
+        import wandb
+
         return bool(wandb.login(prompt=False, verify=False))
     except wandb.errors.AuthenticationError:
         return False
+    finally:
+        if said is not None:
+            os.environ["WANDB_MODE"] = said

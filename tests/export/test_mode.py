@@ -47,11 +47,22 @@ def test_a_key_is_not_looked_for_where_it_cannot_matter(wanted: Any) -> None:
     assert mode.resolve(wanted, {}, has_key).name == wanted
 
 
-@pytest.mark.parametrize(("key", "known"), [("", False), ("x" * 40, True), ("malformed", False)])
-def test_a_key_is_found_without_asking_anybody(key: str, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("key", "said", "known"),
+    [
+        ("", "online", False),
+        ("x" * 40, "online", True),
+        ("x" * 40, "offline", True),
+        ("malformed", "online", False),
+    ],
+)
+def test_a_key_is_found_without_asking_anybody(key: str, said: str, known: bool) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from core.export.mode import has_key; print(has_key())"],
-        env={"PATH": "", "HOME": "nowhere", "WANDB_API_KEY": key, "WANDB_SILENT": "true"},
+        env={
+            **{"PATH": "", "HOME": "nowhere", "WANDB_SILENT": "true"},
+            **{"WANDB_API_KEY": key, "WANDB_MODE": said},
+        },
         cwd=toy.ROOT,
         capture_output=True,
         text=True,

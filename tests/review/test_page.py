@@ -154,6 +154,17 @@ def test_a_task_has_a_page(made: Project) -> None:
     assert "assay accept toy" in words
 
 
+def test_a_search_has_a_page_that_says_how_it_flatters(project: Project) -> None:
+    (project.root / "studies").mkdir()
+    text = "task: toy\nkind: search\ntrials: 3\nsampler: random\n"
+    (project.root / "studies" / "q.yaml").write_text(text)
+    toy.assay(project.root, "study", "run", "q", check=True)
+    words = " ".join(Checked(page.html(subject.find(project, "q"))).words)
+    assert "No verdict" in words
+    assert "best trials (3 complete)" in words
+    assert "chose from 3 complete trials with one seed each" in words
+
+
 def test_a_comment_is_short_and_whole(made: Project, about: subject.Subject) -> None:
     text = markdown.text(about)
     assert len(text) < 65536  # GitHub's limit
