@@ -75,7 +75,7 @@ def test_points_by_hand_and_no_steps(region: Path, make_run: MakeRun, tmp_path: 
         vis_full_route=True,
         save_debug=tmp_path / "debug",
     )
-    _, metrics, folder = go(cfg, make_run)
+    model, metrics, folder = go(cfg, make_run)
     report = json.loads((folder / "report.json").read_text())
     assert [t["reached"] for t in report["targets"]] == [True, True]
     cases = regions.open_region(region).cases
@@ -89,6 +89,12 @@ def test_points_by_hand_and_no_steps(region: Path, make_run: MakeRun, tmp_path: 
     names = {p.name for p in (tmp_path / "debug").iterdir()}
     assert {"route_before.png", "route_after.png", "T_field.png", "report.json"} <= names
     assert size_of(tmp_path / "debug" / "route_after.png") == (260, 200)
+    out = tmp_path / "out"
+    made = work.infer(cfg, model, out, make_run(cfg, "infer"))
+    assert {p.name for p in made} >= {"road_prob_full.npy", "route.png", "distances.json"}
+    assert np.load(out / "road_prob_full.npy").shape == (200, 260)
+    again = json.loads((out / "distances.json").read_text())["targets"]
+    assert [t["pred_px"] for t in again] == [t["pred_px"] for t in report["targets"]]
 
 
 def test_steps_on_true_distances(region: Path, make_run: MakeRun) -> None:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.route import inputs, task
+from tasks.route.config import RouteConfig
+from tasks.route.regions import SAMPLE
+from tests.route.conftest import config
+
+# The options of the seed's script and of the spec's table, as their users type them.
+SEED = """ckpt tif stride smooth_sigma cache_prob npz p_count case_idx sample_from_npz
+min_gt_dist_px k_targets src tgt teacher_hard_eval teacher_iters vis_full_route vis_ds vis_iters optimize_prob
+optimise_prob prob_eps downsample eik_iters eik_mode solver stencil gate_alpha multigrid mg_factor
+mg_iters_coarse mg_iters_fine mg_detach_coarse mg_interp mg_fine_monotone tube_roi tube_min_pc
+tube_radius_c tube_pad_c tube_max_area_ratio tube_min_side tube_iters_floor_full tube_shape
+large_val steps lr cap_mode cap_mult lambda_seg lambda_dist freeze_encoder data_root batch_size num_workers
+npz_variant preload_to_ram roi_margin save_debug profile_time"""
+
+
+def test_every_option_of_the_seed_is_a_field_of_the_same_name() -> None:
+    assert not set(SEED.split()) - set(RouteConfig.model_fields)
+
+
+def test_defaults_of_the_seed() -> None:
+    cfg = config(steps=1)
+    plain = RouteConfig()
+    assert (plain.stride, plain.downsample, plain.p_count, plain.k_targets) == (256, 4, 20, 4)
+    assert (plain.mg_factor, plain.tube_radius_c, plain.tube_pad_c) == (4, 8, 4)
+    assert (plain.cap_mult, plain.cap_norm, plain.gate, plain.large_val) == (10, 512, 0.8, 1e4)
+    assert (plain.alpha, plain.gamma, plain.lr, plain.steps) == (20, 2, 1e-4, 1)
+    assert cfg.steps == 1
+
+
+def test_the_full_floor_is_a_real_boolean_and_on() -> None:
+    """Defect 12 of the origin: a store-true flag, documented as on, was off."""
+    assert RouteConfig().tube_iters_floor_full is True
+    assert config(tube_iters_floor_full=False).tube_iters_floor_full is False
+
+
+@pytest.mark.parametrize(
+    "given", ["12,30; 5,6", "12 30;5 6", [[12, 30], [5, 6]], ((12, 30), (5, 6))]
+)
+def test_points_may_be_written_in_several_ways(given: object) -> None:
+    cfg = config(image="city", model="mask", src="1,2", tgt=given, steps=0)
+    assert cfg.tgt == ((12, 30), (5, 6))
+    assert config(image="city", model="mask", src=[1, 2], tgt="1,2", steps=0).src == ((1, 2),)
+
+
+def test_inputs_name_what_a_run_reads() -> None:
+    assert inputs(RouteConfig()) == {}
+    vegas = config(image="vegas", model="mask", sample_from_npz=True)
+    assert inputs(vegas) == {"sample": SAMPLE.parent}
+    own = config(tif=SAMPLE, model="mask", sample_from_npz=True, p_count=50)
+    assert {p.name for p in inputs(own).values()} == {
+        "crop_vegas_img0.tif",
+        "distance_dataset_all_vegas_img0_p50.npz",
+        "roadnet_vegas_img0.png",
+    }
+
+
+def test_sam_trains_on_but_other_given_weights_do_not(tmp_path: Path) -> None:
+    ckpt = tmp_path / "a.ckpt"
+    assert config().seg_training == config(model="samroad", ckpt=ckpt).seg_training == 4
+    assert config(ckpt=ckpt).seg_training == config(model="mask").seg_training == 0
+
+
+def test_a_typo_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        config(tube_radius=3)
+
+
+def test_the_seeds_ablations_are_variants() -> None:
+    names = {v.name for v in task.variants}
+    assert {"seed_parity", "stencil4", "tube", "mg2", "mg8", "ds2", "ds8", "gate_off"} <= names
+    assert {"teacher", "optimise_prob", "floor_full", "floor_tube", "sweep_soft"} <= names
