@@ -12,11 +12,12 @@ from tests.route.conftest import config
 
 # The options of the seed's script and of the spec's table, as their users type them.
 SEED = """ckpt tif stride smooth_sigma cache_prob npz p_count case_idx sample_from_npz
-min_gt_dist_px k_targets src tgt teacher_hard_eval teacher_iters vis_full_route vis_ds vis_iters optimize_prob
-optimise_prob prob_eps downsample eik_iters eik_mode solver stencil gate_alpha multigrid mg_factor
-mg_iters_coarse mg_iters_fine mg_detach_coarse mg_interp mg_fine_monotone tube_roi tube_min_pc
-tube_radius_c tube_pad_c tube_max_area_ratio tube_min_side tube_iters_floor_full tube_shape
-large_val steps lr cap_mode cap_mult lambda_seg lambda_dist freeze_encoder data_root batch_size num_workers
+min_gt_dist_px k_targets src tgt teacher_hard_eval teacher_iters vis_full_route vis_ds
+vis_iters optimize_prob optimise_prob prob_eps downsample eik_iters eik_mode solver
+stencil gate_alpha multigrid mg_factor mg_iters_coarse mg_iters_fine mg_detach_coarse
+mg_interp mg_fine_monotone tube_roi tube_min_pc tube_radius_c tube_pad_c
+tube_max_area_ratio tube_min_side tube_iters_floor_full tube_shape large_val steps lr
+cap_mode cap_mult lambda_seg lambda_dist freeze_encoder data_root batch_size num_workers
 npz_variant preload_to_ram roi_margin save_debug profile_time"""
 
 
