@@ -75,6 +75,11 @@ VARIANTS = (
         set={"steps": 40, "lr": 0.05},
         why="distances of training cities teach alpha, gamma and gate",
     ),
+    Variant(
+        name="ungated",
+        set={"gate": 1.0, "learn_gate": False},
+        why="travel times alone: the line pulls distances of good maps down",
+    ),
     Variant(name="mask", set=_MASK, why="the true mask as probability: the router alone"),
     Variant(name="segformer", set={"model": "segformer"}, why="attention in place of the U-Net"),
     Variant(
