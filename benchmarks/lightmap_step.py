@@ -46,7 +46,7 @@ ROWS["baseline bf16"] = {"amp": "bf16"}
 ROWS["encoder, be_every 4"] = {"use_baseline_encoder": True, "be_every": 4}
 ROWS["hybrid 480x270, whole image"] = {**ROWS["hybrid"], "resize": "480x270"}
 ROWS["hybrid 480x270, crops"] = {**ROWS["hybrid"], "resize": "480x270"}
-BATCH, STEPS, WARM_UP = 8192, 30, 3
+BATCH, STEPS, WARM_UP = 8192, 15, 2
 BYTES_A_PARAMETER = 4 * (3 * 2 + 2)  # weight and two moments in and out, gradient out and in
 BYTES_A_PIXEL = 4 * (2 + 1 + 3 + 3)  # position, time, target, base
 
