@@ -17,23 +17,28 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+FAR = 1 << 40
 MARGIN = 8  # gcells that a maze path may leave its wire's bounding box by
 
 
 @njit(cache=True)
-def trees(pins: Ints, start: Ints) -> Ints:
-    """Minimum spanning tree of every net's gcells by Prim, Manhattan distance: w 4."""
-    out = np.empty((len(pins), 4), np.int64)
+def trees(pins: Ints, start: Ints, out: Ints) -> int:
+    """Minimum spanning tree of every net's gcells by Prim, Manhattan distance.
+
+    Fills rows of `out` (x0 y0 x1 y1; as many as pins are enough) and says how many.
+    """
     found = 0
+    best, near = np.empty(len(pins), np.int64), np.empty(len(pins), np.int64)  # -1: in the tree
     for net in range(len(start) - 1):
         a, n = start[net], start[net + 1] - start[net]
-        best, near, done = np.full(n, 1 << 40), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+        for j in range(n):
+            best[j] = FAR
         at = 0
         for _ in range(n - 1):
-            done[at] = True
+            best[at] = -1
             nearest = -1
             for j in range(n):
-                if done[j]:
+                if best[j] < 0:
                     continue
                 d = abs(pins[a + j, 0] - pins[a + at, 0]) + abs(pins[a + j, 1] - pins[a + at, 1])
                 if d < best[j]:
@@ -42,44 +47,42 @@ def trees(pins: Ints, start: Ints) -> Ints:
                     nearest = j
             at = nearest
             if best[at] > 0:
-                out[found, :2], out[found, 2:] = pins[a + near[at]], pins[a + at]
+                for axis in range(2):
+                    out[found, axis] = pins[a + near[at], axis]
+                    out[found, 2 + axis] = pins[a + at, axis]
                 found += 1
-    return out[:found].copy()
+    return found
 
 
 @njit(cache=True)
-def negotiate(
-    wire: Ints, local: Floats, cap: Floats, kind: int, rounds: int
-) -> tuple[Floats, Floats]:
-    """Demand after all rounds and after the first. `kind`: 0 L, 1 Z, 2 maze."""
-    nx, ny = cap.shape[1:]
-    demand, hist, early = np.zeros(cap.shape), np.zeros(cap.shape), np.zeros(cap.shape)
-    demand += local
-    count = len(wire)
-    old, old_at = np.empty(0, np.int64), np.zeros(count + 1, np.int64)
-    buffer = np.empty(4 * nx * ny, np.int64)
-    for again in range(rounds):
-        new, new_at = np.empty(len(old) + 1024, np.int64), np.zeros(count + 1, np.int64)
-        end = 0
-        for i in range(count):
-            path = old[old_at[i] : old_at[i + 1]]
-            if again == 0 or overfull(path, demand, cap, ny):
-                use(path, demand, ny, -1.0)
-                length = lay(wire[i], demand, cap, hist, kind, buffer)
-                path = buffer[:length]
-                use(path, demand, ny, 1.0)
-            if end + len(path) > len(new):
-                more = np.empty(2 * (end + len(path)), np.int64)
-                more[:end] = new[:end]
-                new = more
-            new[end : end + len(path)] = path
-            end += len(path)
-            new_at[i + 1] = end
-        old, old_at = new, new_at
-        if again == 0:
-            early[:] = demand
-        hist += 0.5 * np.maximum(0.0, demand / cap - 1)
-    return demand, early
+def one_round(
+    wire: Ints, demand: Floats, cap: Floats, hist: Floats, kind: int, old: Ints, ends: Ints
+) -> Ints:
+    """Lay wires without a path, and those through overfull gcells again; the paths, end to end.
+
+    `old` holds the paths so far, wire i's up to ends[i]; `demand` and `ends` are brought up to
+    date. `kind`: 0 L, 1 Z, 2 maze.
+    """
+    ny = cap.shape[2]
+    new, buffer = np.empty(len(old) + 1024, np.int64), np.empty(cap.size * 2, np.int64)
+    begin, end = 0, 0
+    for i in range(len(wire)):
+        path = old[begin : ends[i]]
+        begin = ends[i]
+        if len(path) == 0 or overfull(path, demand, cap, ny):
+            use(path, demand, ny, -1.0)
+            path = buffer[: lay(wire[i], demand, cap, hist, kind, buffer)]
+            use(path, demand, ny, 1.0)
+        if end + len(path) > len(new):
+            more = np.empty(2 * (end + len(path)), np.int64)
+            for k in range(end):
+                more[k] = new[k]
+            new = more
+        for code in path:
+            new[end] = code
+            end += 1
+        ends[i] = end
+    return new
 
 
 @njit(cache=True)

@@ -51,8 +51,8 @@ def wires(nets: Nets, shape: tuple[int, int]) -> Ints:
     """Two-pin wires of all nets: w 4, gcells x0 y0 x1 y1; nets within one gcell have none."""
     from tasks.circuitnet import route_kernels
 
-    found: Ints = route_kernels.trees(gcells(nets.pins, shape), nets.start)
-    return found
+    out = np.empty((len(nets.pins), 4), np.int64)
+    return out[: route_kernels.trees(gcells(nets.pins, shape), nets.start, out)]
 
 
 def local_demand(nets: Nets, shape: tuple[int, int]) -> Floats:
@@ -88,5 +88,14 @@ def route(
     kinds = get_args(Router)
     if router not in kinds:
         raise unknown("router", router, kinds)
-    demand, early = route_kernels.negotiate(wire, local, tracks, kinds.index(router), rounds)
+    demand = np.stack([local, local])
+    early, history = demand, np.zeros_like(demand)
+    paths, ends = np.empty(0, np.int64), np.zeros(len(wire), np.int64)
+    for done in range(rounds):
+        paths = route_kernels.one_round(
+            wire, demand, tracks, history, kinds.index(router), paths, ends
+        )
+        if done == 0:
+            early = demand.copy()
+        history += 0.5 * np.maximum(0, demand / tracks - 1)
     return Routed(demand, early, tracks)

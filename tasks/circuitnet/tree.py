@@ -66,7 +66,7 @@ def process(
     """
     folders = raw.find(source, recipe.check().kinds)
     all_there = len(set().union(*(raw.files(folder) for folder in folders.values())))
-    found = raw.layouts(folders, allow_missing)
+    found = raw.layouts(folders, allow_missing or names is not None)  # other layouts may lack some
     left_out = all_there - len(found)
     if names is not None:
         found, left_out = _only(found, set(names), allow_missing)

@@ -135,6 +135,8 @@ def test_a_bad_map_names_its_file_and_leaves_no_half(source: Path, tmp_path: Pat
 def test_only_the_layouts_of_an_annotation(source: Path, tmp_path: Path) -> None:
     name = synth.layout(0, 2, 32, 300).name
     out = tmp_path / "out"
+    rudy = raw.find(source, ["RUDY"])["RUDY"]
+    raw.save(rudy / "of-another-split.npy", np.ones((32, 32)))
     assert tree.process(source, out, RECIPE, names=[name], workers=1).made == 1
     with pytest.raises(AssayError, match=r"no raw maps of 1 \(other\) of 2 layouts"):
         tree.process(source, out, RECIPE, names=[name, "other"], workers=1)
