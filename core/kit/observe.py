@@ -18,9 +18,13 @@ SHARES = [i / 64 for i in range(4, 65)]  # of the largest magnitude, where mse a
 
 
 class Observer:
-    """What one tensor's values were: extremes, their moving average, and a histogram."""
+    """What one tensor's values were: extremes, their moving average, and a histogram.
 
-    def __init__(self) -> None:
+    The histogram is most of the work, and kept only where the way to choose a range needs it.
+    """
+
+    def __init__(self, how: How = "minmax") -> None:
+        self.how = how
         self.low = self.high = 0.0
         self.averages: tuple[float, float] | None = None
         self.counts = torch.zeros(BINS, dtype=torch.float64)
@@ -33,6 +37,8 @@ class Observer:
         self.low, self.high = min(self.low, low), max(self.high, high)
         old = self.averages or (low, high)
         self.averages = (KEEP * old[0] + (1 - KEEP) * low, KEEP * old[1] + (1 - KEEP) * high)
+        if self.how in ("minmax", "average"):
+            return
         self._widen(max(-low, high))
         if self.reach:
             flat = x.detach().float().cpu().flatten()
@@ -45,7 +51,7 @@ class Observer:
             self.counts = torch.nn.functional.pad(pairs, (BINS // 4, BINS // 4))
             self.reach *= 2
 
-    def range(self, how: How, fmt: Format) -> tuple[float, float]:
+    def range(self, fmt: Format) -> tuple[float, float]:
         """The range that a quantiser of this format should cover.
 
         minmax: all that was seen. average: moving average of the batches' extremes. p99.9: the
@@ -56,12 +62,13 @@ class Observer:
         Raises:
             AssayError: nothing was seen.
         """
+        how = self.how
         if self.averages is None:
             raise AssayError("no calibration data was seen", "Give at least one calibration map")
-        if how == "minmax" or not self.reach:
-            return self.low, self.high
         if how == "average":
             return self.averages
+        if how == "minmax" or not self.reach:
+            return self.low, self.high
         if how.startswith("p"):
             return self._percentile(float(how[1:]) / 100)
         error = self._squared if how == "mse" else self._information

@@ -179,11 +179,11 @@ class Quantised(nn.Module):
         if self.cfg.quant_target == "weights":
             return
         was, self.quantising = self.training, False
-        self._watch = [Observer() for _ in self.names]
+        self._watch = [Observer(self.cfg.quant_observer) for _ in self.names]
         self.eval()
         for x in batches:
             self(x)
-        found = [o.range(self.cfg.quant_observer, self.fmt) for o in self._watch]
+        found = [o.range(self.fmt) for o in self._watch]
         self.ranges.copy_(torch.tensor(found))
         self._watch, self.quantising = None, True
         self.train(was)

@@ -148,50 +148,52 @@ def test_a_learned_scale_has_the_papers_gradient() -> None:
     assert scale.grad.item() == pytest.approx((inside + 7 - 8) / np.sqrt(4 * 7), rel=1e-5)
 
 
+def watched(how: str, *parts: np.ndarray) -> Observer:
+    seen = Observer(how)
+    for part in parts:
+        seen.see(torch.from_numpy(part.astype(np.float32)))
+    return seen
+
+
 def test_observers_find_the_ranges_that_numpy_finds() -> None:
     rng = np.random.default_rng(0)
     parts = [rng.normal(0.5, s, 40_000).astype(np.float32) for s in (1, 1.2, 0.8)]
-    seen, whole = Observer(), np.concatenate(parts)
-    for part in parts:
-        seen.see(torch.from_numpy(part))
-    assert seen.range("minmax", "int8") == (whole.min(), whole.max())
+    whole = np.concatenate(parts)
+    assert watched("minmax", *parts).range("int8") == (whole.min(), whole.max())
+    seen = watched("p99.9", *parts)
     width = 2 * seen.reach / 4096
     want = np.quantile(whole, [0.0005, 0.9995])
-    found = seen.range("p99.9", "int8")
-    np.testing.assert_allclose(found, want, atol=3 * width)  # few values lie there
+    np.testing.assert_allclose(seen.range("int8"), want, atol=3 * width)  # few values lie there
     moving = np.array([parts[0].min(), parts[0].max()])
     for part in parts[1:]:
         moving = 0.9 * moving + 0.1 * np.array([part.min(), part.max()])
-    np.testing.assert_allclose(seen.range("average", "int8"), moving, rtol=1e-6)
+    np.testing.assert_allclose(watched("average", *parts).range("int8"), moving, rtol=1e-6)
 
 
 @pytest.mark.parametrize("fmt", ["int4", "e2m1"])
 def test_the_mse_observer_beats_its_neighbours_and_the_whole_range(fmt: str) -> None:
-    x = torch.from_numpy(np.random.default_rng(1).standard_t(3, 30_000).astype(np.float32))
-    seen = Observer()
-    seen.see(x)
+    x = np.random.default_rng(1).standard_t(3, 30_000).astype(np.float32)
+    seen = watched("mse", x)
 
     def error(low: float, high: float) -> float:
-        out = quant.fake_range(x, fmt, torch.tensor(low), torch.tensor(high))
-        return float((out - x).square().mean())
+        out = quant.fake_range(torch.from_numpy(x), fmt, torch.tensor(low), torch.tensor(high))
+        return float(np.square(out.numpy() - x).mean())
 
-    reach = float(x.abs().max())
-    cuts = [i / 64 * reach for i in range(4, 65)]
+    cuts = [i / 64 * float(np.abs(x).max()) for i in range(4, 65)]
     least = min(error(max(seen.low, -c), min(seen.high, c)) for c in cuts)
-    found = error(*seen.range("mse", fmt))
+    found = error(*seen.range(fmt))
     assert found <= 1.02 * least  # the histogram is a little coarse
     assert found < 0.7 * error(seen.low, seen.high)
 
 
 def test_the_entropy_observer_cuts_a_long_tail_but_not_a_flat_one() -> None:
     rng = np.random.default_rng(2)
-    flat, tailed = Observer(), Observer()
-    flat.see(torch.from_numpy(rng.uniform(0, 1, 50_000).astype(np.float32)))
-    tailed.see(torch.from_numpy(np.append(rng.normal(0, 1, 50_000), 60).astype(np.float32)))
-    assert flat.range("kl", "int4")[1] > 0.9
-    assert tailed.range("kl", "int4")[1] < 30
+    flat = watched("kl", rng.uniform(0, 1, 50_000))
+    tailed = watched("kl", np.append(rng.normal(0, 1, 50_000), 60))
+    assert flat.range("int4")[1] > 0.9
+    assert tailed.range("int4")[1] < 30
 
 
 def test_nothing_seen_is_an_error() -> None:
     with pytest.raises(AssayError, match="no calibration data"):
-        Observer().range("minmax", "int8")
+        Observer().range("int8")

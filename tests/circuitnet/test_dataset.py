@@ -1,0 +1,132 @@
+"""The maps of a run: splits, generated designs, and a user's folder from end to end."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import AssayError
+from core.testing import tiny_run
+from core.testing.tiny import tiny_config
+from tasks.circuitnet import dataset, task
+from tasks.circuitnet.config import CircuitnetConfig
+
+NAMES = [f"{i}-{d}-a-1-c2-u0.{i}-m1-p1-f0" for d in ("RISCY", "zero-riscy") for i in range(4)]
+
+
+def tiny(**given: Any) -> CircuitnetConfig:
+    return tiny_config(task, overrides=given)  # type: ignore[return-value]
+
+
+def folder(root: Path, names: list[str] = NAMES, side: int = 16, channels: int = 3) -> Path:
+    """A preprocessed tree as CircuitNet's users have it."""
+    rng = np.random.default_rng(0)
+    for kind, depth in (("feature", channels), ("label", 1)):
+        (root / kind).mkdir(parents=True)
+        for name in names:
+            np.save(root / kind / f"{name}.npy", rng.random((side, side, depth)))
+    rows = [f"feature/{n}.npy,label/{n}.npy\n" for n in names]
+    (root / "train.csv").write_text("".join(rows[:-2]))
+    (root / "test.csv").write_text("".join(rows[-2:]))
+    return root
+
+
+def test_no_netlist_is_on_both_sides_of_the_validation_split(tmp_path: Path) -> None:
+    data = dataset.read(tiny(dataroot=folder(tmp_path / "d"), val_share=0.3))
+    train, val = ({dataset.netlist(n) for n in s.names} for s in (data.train, data.val))
+    assert train
+    assert val
+    assert not train & val
+    assert len(data.train) + len(data.val) == 6
+
+
+def test_layouts_of_one_netlist_differ_in_number_and_physical_settings_alone() -> None:
+    one = dataset.netlist("12-RISCY-FPU-b-2-c5-u0.7-m3-p2-f1")
+    assert one == dataset.netlist("9-RISCY-FPU-b-2-c5-u0.9-m1-p8-f0")
+    assert one != dataset.netlist("12-RISCY-FPU-b-3-c5-u0.7-m3-p2-f1")
+
+
+def test_one_netlist_cannot_be_split_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d", NAMES[:4])
+    with pytest.raises(AssayError, match="cannot be split") as refused:
+        dataset.read(tiny(dataroot=root))
+    assert "select_on=test" in refused.value.hint
+    data = dataset.read(tiny(dataroot=root, select_on="test"))
+    assert data.val is data.test
+
+
+def test_more_generated_designs_do_not_change_the_test() -> None:
+    few, many = (dataset.read(tiny(synth_designs=n)) for n in (6, 9))
+    for a, b in zip(few.test.maps([0, 1]), many.test.maps([0, 1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not set(many.train.names) & set(many.test.names)
+
+
+def test_features_are_read_channel_first(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    feature, label = dataset.read(tiny(dataroot=root)).test.maps([1])
+    want = np.load(root / "feature" / f"{NAMES[-1]}.npy")
+    assert feature.dtype == np.float32
+    np.testing.assert_array_equal(feature[0, 2], want[:, :, 2].astype(np.float32))
+    assert label.shape == (1, 1, 16, 16)
+
+
+def test_a_users_folder_trains_and_predicts(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    done = tiny_run(task, tmp_path / "run", overrides={"dataroot": str(root)})
+    assert done.metrics["nrms"] > 0  # type: ignore[operator]
+    cfg: CircuitnetConfig = done.config.model_copy(  # type: ignore[assignment]
+        update={"infer_input": root / "feature" / f"{NAMES[0]}.npy"}
+    )
+    from tasks.circuitnet import work
+
+    loaded = work.load(cfg, done.run.judged(), "cpu")
+    made = work.infer(cfg, loaded, tmp_path / "out", done.run)
+    assert sorted(p.name for p in made) == sorted(
+        [f"{NAMES[0]}.npy", f"{NAMES[0]}.png", "hotspots.csv"]
+    )
+    pred = np.load(tmp_path / "out" / f"{NAMES[0]}.npy")
+    assert pred.shape == (16, 16)
+    assert 0 <= pred.min() <= pred.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda p: np.save(p, np.zeros((16, 16))), r"has shape \(16, 16\), expected \(H, W, 3\)"),
+        (lambda p: np.save(p, np.zeros((18, 16, 3))), "multiples of 4"),
+        (lambda p: np.save(p, np.full((16, 16, 3), np.nan)), "768 values that are not finite"),
+        (lambda p: p.write_bytes(p.read_bytes()[:500]), "cannot be read as a map"),
+        (
+            lambda p: np.save(p, np.array([{"a": 1}], dtype=object), allow_pickle=True),
+            "cannot be read as a map",
+        ),
+        (lambda p: np.save(p, np.zeros((20, 20, 3))), "differ in size"),
+        (lambda p: p.unlink(), "lacks files of 1 of 2 rows"),
+    ],
+)
+def test_bad_files_are_named_with_what_was_expected(
+    tmp_path: Path, break_it: Any, said: str
+) -> None:
+    root = folder(tmp_path / "d")
+    break_it(root / "feature" / f"{NAMES[-1]}.npy")
+    with pytest.raises(AssayError, match=said) as refused:
+        dataset.read(tiny(dataroot=root)).test.maps([0, 1])
+    assert NAMES[-1] in str(refused.value)
+
+
+def test_missing_files_can_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = folder(tmp_path / "d")
+    (root / "label" / f"{NAMES[-1]}.npy").unlink()
+    assert len(dataset.read(tiny(dataroot=root, allow_missing=True)).test) == 1
+    assert "1 rows left out" in caplog.text
+
+
+def test_hotspots_are_connected_regions_by_their_peaks() -> None:
+    from tasks.circuitnet.maps import Hotspot, hotspots
+
+    pred = np.zeros((8, 8), np.float32)
+    pred[1, 2], pred[2, 3] = 0.5, 0.75  # touch at a corner
+    pred[6, 6] = 0.25
+    assert hotspots(pred, 0.1) == [Hotspot(2, 3, 0.75, 2, 0.625), Hotspot(6, 6, 0.25, 1, 0.25)]
