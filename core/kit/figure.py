@@ -68,7 +68,7 @@ def heat_sheet(
 
     page = sheet([heat(m, limit) for m in maps], labels, columns)
     height, width = page.shape[:2]
-    figure = canvas(9.0, 9.0 * height / width + 0.9)
+    figure = canvas(9.0, 9.0 * height / width + 1.3)
     axes = figure.add_subplot()
     axes.imshow(page, interpolation="nearest")
     axes.set_axis_off()
