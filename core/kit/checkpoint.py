@@ -53,26 +53,15 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
     Raises:
         AssayError: the file is missing, cut short, or not a checkpoint.
     """
-    content = read(path, device)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise AssayError(f"{path} is not a checkpoint of format {FORMAT}", code="bad_checkpoint")
-    return content
-
-
-def read(path: Path, device: str = "cpu") -> Any:
-    """What a checkpoint or another's weight file holds, tensors on `device`; nothing is unpickled.
-
-    Raises:
-        AssayError: the file is missing, cut short, or holds more than tensors and plain values.
-    """
     try:
         with path.open("rb") as file:
             is_json = file.read(1) == b"{"
         if is_json:
-            return json.loads(path.read_bytes())
-        import torch
+            content = json.loads(path.read_bytes())
+        else:
+            import torch
 
-        return torch.load(path, map_location=device, weights_only=True)
+            content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise AssayError(f"no checkpoint {path}", code="no_checkpoint") from error
     except Exception as error:  # torch raises several types for a cut or foreign file
@@ -81,6 +70,9 @@ def read(path: Path, device: str = "cpu") -> Any:
             "Give last.ckpt or best.ckpt of a run",
             code="bad_checkpoint",
         ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise AssayError(f"{path} is not a checkpoint of format {FORMAT}", code="bad_checkpoint")
+    return content
 
 
 def foreign(path: Path, device: str = "cpu") -> dict[str, Any]:

@@ -30,7 +30,7 @@ def _metric(name: str, direction: str, doc: str, split: str = "test", **more: An
 
 
 FAST: dict[str, Any] = {  # learns on two CPU cores in minutes
-    "max_iters": 400,
+    "max_iters": 200,
     "batch_size": 8,
     "lr": 3e-3,
     "init_output_bias": True,

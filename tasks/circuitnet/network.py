@@ -52,7 +52,7 @@ def load(cfg: CircuitnetConfig, path: Path, device: str) -> Network:
     Raises:
         AssayError: the file holds another architecture.
     """
-    content, model = checkpoint.read(path), build(cfg)
+    content, model = checkpoint.foreign(path), build(cfg)
     for said in weights.put(model, content, path, partial=cfg.partial_load):
         say(f"{path}: {said}")
     state = content["state"] if content.get("format") == checkpoint.FORMAT else {}

@@ -14,7 +14,7 @@ SHOWN = 6  # keys that a message names
 
 
 def tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors by name in what `core.kit.checkpoint.read` found in a weight file.
+    """The tensors by name in what `core.kit.checkpoint.foreign` found in a weight file.
 
     Accepts `{'state_dict': ...}`, a bare mapping, names that begin with `module.` (DataParallel),
     and checkpoints of this task's runs.

@@ -82,7 +82,8 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
         if step % cfg.val_every == 0:
             keep(cfg, stepper, data, run, state)
         if step in MARKS:
-            torch.save({"state_dict": model.state_dict()}, run.dir / f"model_iters_{step}.pth")
+            official = {"state_dict": model.state_dict()}
+            checkpoint.save_plain(run.dir / f"model_iters_{step}.pth", official)
     if past.step > past.kept:  # the budget ended it, or total_steps is no multiple of val_every
         keep(cfg, stepper, data, run, state)
     past.write(run.dir)
@@ -95,7 +96,7 @@ def start(cfg: CircuitnetConfig, data: Data) -> GPDL:
     if cfg.init_output_bias:
         model.start_at(float(data.train.mean_label.mean()))
     if cfg.pretrained:
-        content = checkpoint.read(cfg.pretrained)
+        content = checkpoint.foreign(cfg.pretrained)
         for said in weights.put(model, content, cfg.pretrained, partial=cfg.partial_load):
             say(f"{cfg.pretrained}: {said}")
     return model

@@ -111,7 +111,7 @@ def test_marks_leave_official_files_and_the_curve_has_the_seeds_form(
 ) -> None:
     monkeypatch.setattr(work, "MARKS", (2, 4))
     done = tiny_run(task, tmp_path / "run", overrides={"log_every": 2})
-    saved = checkpoint.read(tmp_path / "run" / "model_iters_4.pth")
+    saved = checkpoint.foreign(tmp_path / "run" / "model_iters_4.pth")
     assert list(saved) == ["state_dict"]
     assert torch.equal(
         saved["state_dict"]["decoder.conv3.0.bias"],

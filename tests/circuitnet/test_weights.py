@@ -13,7 +13,7 @@ from tasks.circuitnet.model import GPDL, GPDLEnhanced, build
 
 
 def put(model: GPDL, path: Path, **options: bool) -> list[str]:
-    return weights.put(model, checkpoint.read(path), path, **options)
+    return weights.put(model, checkpoint.foreign(path), path, **options)
 
 
 def same(a: GPDL, b: GPDL) -> bool:
