@@ -80,11 +80,11 @@ class Scored:
         return path
 
 
-def score(cfg: CircuitnetConfig, network: Network, data: Data, run: Run | None = None) -> Scored:
+def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
     """All test maps, a batch at a time; each trivial predictor sees the same batches."""
     rivals = trivial(cfg, network, data)
     parts: dict[str, list[Scores]] = {who: [] for who in (MODEL, *rivals)}
-    counted, done = [], 0
+    counted = []
     for got in predictions(network, data.test, cfg.eval_batch):
         label, pred = torch.from_numpy(got.label), torch.from_numpy(got.pred)
         parts[MODEL].append(metrics.score(label, pred))
@@ -92,9 +92,6 @@ def score(cfg: CircuitnetConfig, network: Network, data: Data, run: Run | None =
         for who, rival in rivals.items():
             guess = rival(torch.from_numpy(got.feature))[:, 0].contiguous()
             parts[who].append(metrics.score(label, guess, BESIDE))
-        done += len(label)
-        if run is not None:
-            run.progress(done, len(data.test), "test maps")
     joined = {
         who: {name: np.concatenate([s[name] for s in some]) for name in some[0]}
         for who, some in parts.items()
