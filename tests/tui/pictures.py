@@ -25,7 +25,7 @@ SHOTS: dict[str, Sequence[str]] = {  # name -> keys that lead there
     "acceptance": ("4",),
     "ledger": ("5",),
     "run": ("5", "down", "down", "down", "down", "down", "enter"),
-    "compare": ("5", "G", "space", "k", "k", "k", "k", "space", "d"),
+    "compare": ("5", "G", "space", "k", "k", "space", "d"),
     "ablation": ("6",),
     "logs": ("7",),
     "help": ("question_mark",),
