@@ -23,6 +23,7 @@ def tui(
     ] = 8017,
 ) -> Answer:
     """Open the screens: launch, watch, stop and judge studies, and read the ledger."""
+    import os
     import sys
 
     from core import project
@@ -34,7 +35,8 @@ def tui(
 
         browser.serve(here, port)
         return Answer({"port": port})
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    served = "TEXTUAL_DRIVER" in os.environ  # by textual-serve, over pipes
+    if not served and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise AssayError(
             "the screens need a terminal, and this is none",
             "Use `assay ls`, `assay study list`, or `assay tui --web`",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from core import clock, stats
-from core.contract import Metric
 from core.stats import Estimate
+
+if TYPE_CHECKING:
+    from core.contract import Metric
 
 ARROW = {"max": "↑", "min": "↓"}
 NONE = "–"
