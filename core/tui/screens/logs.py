@@ -173,7 +173,7 @@ def _workers(source: Source) -> Iterator[LogFile]:
 def _runs(source: Source) -> Iterator[LogFile]:
     for row in source.recent(RUNS):
         place = source.folder(row["run"])
-        name = f"{row['task']}/{row['variant']} s{row['seed']} {row['short'][-4:]}"
+        name = f"{row['task']}/{row['variant']} s{row['seed']}"
         state = words.state("stale" if row["stale"] else row["status"])
         path = place / "log.txt" if place else None
         yield LogFile(row["run"], path, (name, state, words.age(row["created"])))
