@@ -53,6 +53,11 @@ task = Task[LightmapConfig](
             doc="8 tables of 2^15 x 2 over (x, y, t), periodic in t: 524,288 parameters",
         ),
         Model(
+            name="Mixer",
+            make="tasks.lightmap.mixing:Mixer",
+            doc="four 23-16-16-10 MLPs from a pixel's clues to weights of ten paths",
+        ),
+        Model(
             name="Modulation",
             make="tasks.lightmap.mlp:Modulation",
             doc="FiLM: 8-32-2hL MLP from time to a scale and a shift of every hidden layer",
@@ -229,6 +234,16 @@ task = Task[LightmapConfig](
             why="the day as one small file of basis images; hours blended from what it gives back",
         ),
         Variant(
+            name="blend_learned",
+            set={"blend": "learned", "lr": 3e-3},
+            why="ten ways from hour to hour, weighed at each pixel by four tiny networks",
+        ),
+        Variant(
+            name="basis_learned",
+            set={"blend": "learned", "lr": 3e-3, "basis_k": 72},
+            why="the same between the hours that the small file gives back",
+        ),
+        Variant(
             name="blend_residual",
             set={"blend": "linear", "blend_base": True},
             why="the network corrects only what the blend gets wrong",
@@ -269,6 +284,9 @@ task = Task[LightmapConfig](
         "synth": "tasks.lightmap.tools:synth_city",
         "decode": "tasks.lightmap.basis:decode",
         "synth_street": "tasks.lightmap.street_render:synth_street",
+        "compare": "tasks.lightmap.rates:compare",
+        "export": "tasks.lightmap.export:export",
+        "bench": "tasks.lightmap.export:bench",
     },
     evaluator=(
         "tasks.lightmap.work",
@@ -277,6 +295,9 @@ task = Task[LightmapConfig](
         "tasks.lightmap.colour",
         "tasks.lightmap.basis",
         "tasks.lightmap.codec",
+        "tasks.lightmap.paths",
+        "tasks.lightmap.lowrank",
+        "tasks.lightmap.mixing",
         "tasks.lightmap.rangecoder",
         "tasks.lightmap.quantise",
         "tasks.lightmap.sizes",

@@ -79,8 +79,10 @@ class LightmapConfig(TaskConfig):
     be_every: int = Field(
         1, ge=1, le=1000, description="Encoder: trained in every n-th step; kept as it is between"
     )
-    blend: Literal["none", "linear", "smoothstep"] = Field(
-        "none", description="Mix the two nearest known hours; without blend_base no network"
+    blend: Literal["none", "linear", "smoothstep", "learned"] = Field(
+        "none",
+        description="Mix the two nearest known hours; without blend_base no network. learned: "
+        "a small network weighs, at each pixel, ten ways to get from one to the other",
     )
     blend_base: bool = Field(False, description="Blend: let the network correct the mixture")
     basis_k: int = Field(
@@ -171,6 +173,10 @@ class LightmapConfig(TaskConfig):
         if self.early_stop_patience and self.network and not self.chooses:
             raise ValueError(
                 "early_stop_patience needs hours that may choose: val_split seen and no blend"
+            )
+        if self.blend == "learned" and (self.blend_base or self.color_space == "linear"):
+            raise ValueError(
+                "blend learned is a network already, in sRGB: no blend_base, no linear"
             )
         if self.basis_k and (self.blend == "none" or self.blend_base):
             raise ValueError(

@@ -30,6 +30,7 @@ from tasks.lightmap.mlp import DAY_H, DeltaMLP
 
 if typing.TYPE_CHECKING:
     from tasks.lightmap.hashgrid import HashGrid
+    from tasks.lightmap.mixing import Mixer
 
 __all__ = ["DAY_H", "BaselineEncoder", "DeltaMLP", "Lightmap", "build", "centres", "grid", "sample"]
 
@@ -64,6 +65,7 @@ class Lightmap(nn.Module):
         replaced = bool(in_grid) or (bool(channels) and cfg.be_input == "replace")
         self.mlp = DeltaMLP(cfg, channels + in_grid, located=not replaced)
         self.grid = _hash_grid(cfg, longest) if in_grid else None
+        self.mixer = _mixer() if cfg.blend == "learned" else None
         self.longest = longest
         self.baseline_digest = ""  # of the image it was trained on, known once loaded
         self.file = b""  # the coded basis images (basis_k)
@@ -91,6 +93,12 @@ def _hash_grid(cfg: LightmapConfig, longest: int) -> HashGrid:
     from tasks.lightmap.hashgrid import HashGrid  # numba takes half a second: only where needed
 
     return HashGrid(cfg, longest)
+
+
+def _mixer() -> Mixer:
+    from tasks.lightmap.mixing import Mixer
+
+    return Mixer()
 
 
 def build(cfg: LightmapConfig, longest: int = 0) -> Lightmap:

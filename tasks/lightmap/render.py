@@ -9,10 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tasks.lightmap import paths
 from tasks.lightmap.basis import restored
 from tasks.lightmap.blend import Base, Frame
 from tasks.lightmap.config import LightmapConfig
-from tasks.lightmap.data import Day
+from tasks.lightmap.data import Day, trained_hours
 from tasks.lightmap.model import Lightmap, centres, grid, sample
 
 CPU_CHUNK = 2048  # pixels: two activations of 64 floats each stay in a core's own cache
@@ -21,6 +22,9 @@ CUDA_CHUNK = 2**18
 
 class Renderer:
     """Output of one trained network at the size of `image`; what time does not change is kept."""
+
+    chunk = CPU_CHUNK
+    kind = torch.float32  # of the activations
 
     @torch.no_grad()
     def __init__(self, model: Lightmap, image: Tensor) -> None:
@@ -42,8 +46,9 @@ class Renderer:
         time = self.mlp.encode_time(self.across.new_tensor([t]))[0]
         down = self.down + (self.by_time @ time + first.bias)
         out = self.across.new_empty(self.height * self.width, 3)
-        rows = max(1, (CUDA_CHUNK if out.is_cuda else CPU_CHUNK) // self.width)
-        buffers = [out.new_empty(rows * self.width, first.out_features) for _ in range(2)]
+        rows = max(1, (CUDA_CHUNK if out.is_cuda else self.chunk) // self.width)
+        size = rows * self.width, first.out_features
+        buffers = [out.new_empty(size, dtype=self.kind) for _ in range(2)]
         for y in range(0, self.height, rows):
             part = down[y : y + rows, None]  # r 1 hidden
             z = buffers[0][: len(part) * self.width]
@@ -98,8 +103,19 @@ def _axis(model: Lightmap, weight: Tensor, at: Tensor) -> Tensor:
     return model.mlp.encode_place(at[:, None]) @ weight.T
 
 
+def known(cfg: LightmapConfig, model: Lightmap, day: Day) -> tuple[Tensor, list[float]]:
+    """The images that a blend may use, T H W 3 in [0, 1], as the model keeps them; their hours."""
+    kept, hours = restored(model.file, day) if cfg.basis_k else day, trained_hours(cfg, day)
+    which = [day.hours.index(h) for h in hours]
+    return kept.frames[which].permute(0, 2, 3, 1).float() / 255, list(hours)
+
+
 def frames(cfg: LightmapConfig, model: Lightmap, day: Day) -> Frame:
     """The model's pictures of a day."""
+    if model.mixer is not None:
+        images, hours = known(cfg, model, day)
+        prepared, mixer = paths.Day(images.cpu().numpy(), hours), model.mixer
+        return lambda t: mixer.paint(prepared, t).to(images.device).clamp(0, 1)
     base = Base(cfg, restored(model.file, day) if cfg.basis_k else day)
     if not cfg.network:
         return lambda t: base.shown(base.image(t))

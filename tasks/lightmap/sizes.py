@@ -37,10 +37,13 @@ def pixels(day: Day, hour: float) -> Frame:
 
 
 def network_bytes(cfg: LightmapConfig, model: Lightmap) -> int:
-    """The trained part alone: compressed weights in the config's format, or the basis file."""
-    if cfg.basis_k:
-        return len(model.file)
-    return len(packed(model.state_dict(), cfg.quantize)) if cfg.network else 0
+    """The trained part alone: compressed weights in the config's format, and the basis file."""
+    size = len(model.file)
+    if model.mixer is not None:
+        size += len(packed(model.mixer.state_dict(), cfg.quantize))
+    elif cfg.network:
+        size += len(packed(model.state_dict(), cfg.quantize))
+    return size
 
 
 def model_bytes(cfg: LightmapConfig, model: Lightmap, day: Day) -> float:

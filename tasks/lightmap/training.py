@@ -15,14 +15,14 @@ from core.contract import Run
 from core.errors import AssayError
 from core.kit.image import lpips
 from core.kit.loop import finite, steps, weigh
-from tasks.lightmap import basis, checkpoints, history, losses, metrics
+from tasks.lightmap import basis, checkpoints, history, losses, metrics, mixing
 from tasks.lightmap.batch import Batch, sample, sample_large
 from tasks.lightmap.blend import Base
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, held_hours, measured_hours
 from tasks.lightmap.features import Features
 from tasks.lightmap.model import Lightmap, build
-from tasks.lightmap.render import frames
+from tasks.lightmap.render import frames, known
 from tasks.lightmap.schedule import rate
 
 LOG_EVERY = 10  # steps
@@ -40,6 +40,9 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
         model.file = basis.encoded(cfg, data)
         (run.dir / "basis.alm").write_bytes(model.file)
         state["file"] = torch.frombuffer(bytearray(model.file), dtype=torch.uint8)
+    if model.mixer is not None:
+        mixing.train(cfg, model.mixer, *known(cfg, model, data), run, state)
+        return model
     if not cfg.network:
         run.checkpoint(state, 0)
         return model

@@ -9,7 +9,7 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit.image import psnr_of
 from core.kit.io import write_png
-from tasks.lightmap import animation, history, metrics, pictures, sizes
+from tasks.lightmap import animation, history, metrics, pictures, rates, sizes
 from tasks.lightmap.blend import trivial
 from tasks.lightmap.checkpoints import load
 from tasks.lightmap.config import LightmapConfig
@@ -105,4 +105,5 @@ def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: R
         animation.slider(frame, out),
         *animation.day(frame, out),
         pictures.table(cfg, data, rows, out),
+        *rates.written(rates.table(cfg, model, data, frame), out),
     ]
