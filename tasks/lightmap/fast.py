@@ -86,8 +86,8 @@ def form(name: str, model: Lightmap, image: Tensor) -> Renderer:
 def _session(layers: list[tuple[Tensor, Tensor]], bits: int) -> Any:
     """An onnxruntime session of relu, product, bias, again and again."""
     try:
-        import onnxruntime  # type: ignore[import-untyped]
-        from onnxruntime.quantization import (  # type: ignore[import-untyped]
+        import onnxruntime
+        from onnxruntime.quantization import (
             QuantType,
             quantize_dynamic,
         )
