@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import AssayError
-from tasks.circuitnet import floorplan, netlist, preprocess, raw, router, rudy
+from tasks.circuitnet import floorplan, netlist, raw, router, rudy
 from tasks.circuitnet.floorplan import Floats
-from tasks.circuitnet.preprocess import Recipe
 from tasks.circuitnet.rudy import Nets
-
-Floats32 = NDArray[np.float32]
 
 TIGHTNESS = (0.5, 0.8)  # drawn factor on the router's capacity; see docs, Data
 DRC_RATE = 6.0  # violations of a gcell where overflow and pin density are both extreme
@@ -112,20 +108,3 @@ def write(order: Order) -> str:
     made = layout(order.seed, order.number, order.grid, order.cells, order.route)
     raw.write(order.out, made.name, made.maps)
     return made.name
-
-
-def batch(
-    seed: int, count: int, grid: int, cells: int, recipe: Recipe, route: router.Router = "l"
-) -> tuple[Floats32, Floats32]:
-    """Layouts 0..count-1 in memory, preprocessed: features N C H W and labels N 1 H W."""
-    packed = [
-        preprocess.pack(layout(seed, i, grid, cells, route).maps, recipe) for i in range(count)
-    ]
-    features = np.stack([p.feature.transpose(2, 0, 1) for p in packed])
-    labels = np.stack([p.label.transpose(2, 0, 1) for p in packed])
-    return features.astype(np.float32), labels.astype(np.float32)
-
-
-def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Pearson correlation of two maps."""
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
