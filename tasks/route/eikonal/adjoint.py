@@ -16,14 +16,19 @@ are the same everywhere.
 from __future__ import annotations
 
 import math
+import mmap
+import threading
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tasks.route.eikonal.cpu import LEFT, TOP, flat, flat_index
 from tasks.route.eikonal.jit import compiled, inlined
 
 DONE = 128  # in a counter of up to 8 dependants: the cell was met
+LARGE = 2**24  # bytes
+_thread = threading.local()
 
 
 @inlined
@@ -73,16 +78,13 @@ def upwind(T, q, i, stride, stencil):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pull(T, cost, h, stride, stencil, cells, upstream, grad):  # type: ignore[no-untyped-def]
+def _pull(T, cost, h, stride, stencil, cells, upstream, waiting, lam, stack, grad):  # type: ignore[no-untyped-def]
     """Add to grad (H W) the gradient of sum_k upstream[k] T[cells[k]]; returns the cells visited.
 
     Two walks: the first counts for each cell those that depend on it, the second hands on each
     cell's adjoint when all of them have handed on theirs. T falls along every step, so there are no
     circles.
     """
-    waiting = np.zeros(T.size, np.uint8)
-    lam = np.zeros(T.size, np.float64)
-    stack = np.empty(T.size, np.int32)  # touched only as far as it is used
     size, visited, inverse = 0, 0, 1.0 / stride
     for k in range(cells.size):
         if T[cells[k]] < np.inf and upstream[k] != 0:
@@ -117,11 +119,12 @@ def _pull(T, cost, h, stride, stencil, cells, upstream, grad):  # type: ignore[n
         row = int((i + 0.5) * inverse)  # i // stride without a division; exact below 2^31
         y, x = row - TOP, i - row * stride - LEFT
         first, second, weight, slope = upwind(T, cost[y, x] * h, i, stride, stencil)
-        grad[y, x] += lam[i] * slope * h
+        given, lam[i] = lam[i], 0.0  # all scratch is zero again at the end
+        grad[y, x] += given * slope * h
         for k in range(2):
             j = first if k == 0 else second
             if T[j] < T[i] and (k == 0 or j != first):
-                lam[j] += lam[i] * (weight if k == 1 else 1.0 - weight)
+                lam[j] += given * (weight if k == 1 else 1.0 - weight)
                 waiting[j] -= 1
                 if waiting[j] == DONE:
                     waiting[j] = 0
@@ -143,7 +146,27 @@ def pull(
 
     T is what `march` returned. An unreached cell passes nothing on.
     """
-    grad = np.zeros_like(cost)
-    stride = cost.shape[1] + 2 * LEFT
-    _pull(flat(T), cost, h, stride, stencil, flat_index(cells, stride), upstream, grad)
+    stride, field = cost.shape[1] + 2 * LEFT, flat(T)
+    grad = _blank(cost.size, cost.dtype).reshape(cost.shape)
+    at = flat_index(cells, stride)
+    _pull(field, cost, h, stride, stencil, at, upstream, *_scratch(field.size), grad)
     return grad
+
+
+def _blank(n: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Zeros; large ones cost nothing where they are not touched.
+
+    The cone of a few targets is a thousandth of the map. For large arrays numpy asks for pages of
+    2 MiB, and zeroing those took ten times as long as the adjoint.
+    """
+    size = max(n, 1) * np.dtype(dtype).itemsize
+    return np.zeros(n, dtype) if size < LARGE else np.frombuffer(mmap.mmap(-1, size), dtype, n)
+
+
+def _scratch(n: int) -> tuple[NDArray[Any], ...]:
+    """Counters, adjoints (zero) and stack for n cells: this thread's last, if they fit."""
+    kept: tuple[NDArray[Any], ...] | None = getattr(_thread, "scratch", None)
+    if kept is None or kept[0].size != n:
+        kept = _blank(n, np.uint8), _blank(n, np.float64), _blank(n, np.int32)
+        _thread.scratch = kept
+    return kept
