@@ -187,7 +187,7 @@ def certified(
     near = F.max_pool2d(outside, 3, 1)[0, 0].numpy() > 0
     edge = np.argwhere(inside & near & np.isfinite(T))  # what is inf came after the targets
     at = T[tuple(targets.T)]
-    if not np.isfinite(at).all():
+    if (targets < 0).any() or not np.isfinite(at).all():  # a target outside, or unreached
         return False
     if not len(edge):
         return True

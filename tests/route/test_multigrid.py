@@ -267,6 +267,13 @@ def test_what_is_certified_is_exact(
     assert both[0] == both[1]  # an early stop loses nothing
 
 
+def test_nothing_is_certified_of_a_target_outside() -> None:
+    T = np.zeros((6, 6))  # finite everywhere, the last cell too
+    outside = Box(0, 0, 6, 6).shift(torch.tensor([[3, 3], [9, 9]])).numpy()
+    assert not certified(T, Box(0, 0, 6, 6), (20, 20), outside, kappa=1.0)
+    assert certified(T, Box(0, 0, 6, 6), (20, 20), outside[:1], kappa=1.0)
+
+
 def test_the_certificate_is_often_given() -> None:
     """Else it would be true and useless."""
     given_ = []
