@@ -25,7 +25,7 @@ from core.review import page, subject
 from core.study import folder
 from tests import toy
 
-ROWS, REPEATS = 4000, 3
+ROWS, REPEATS = 2000, 3
 NAMES = ("loss/total", "loss/l2", "val/psnr", "lr")
 STEPS = ("-o", "total_steps=150", "-o", "step_s=0.01")
 STUDY = "task: toy\nkind: ablation\nvariants: [baseline, quick, better]\nseeds: [0, 1, 2]\n"
