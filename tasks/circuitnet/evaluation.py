@@ -101,7 +101,9 @@ def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
 
 def trivial(cfg: CircuitnetConfig, network: Network, data: Data) -> dict[str, Predictor]:
     """What needs no network. Nine-map features hold no RUDY of all nets."""
-    mean = data.train.mean_label if network.mean_label is None else network.mean_label
+    mean, size = network.mean_label, data.test.one(0)[1].shape[1:]
+    if mean is None or mean.shape != size:  # an official file, or maps of another size
+        mean = data.train.mean_label
     found = dict(predictors.trivial(torch.from_numpy(mean)[None, None]))
     if cfg.task != "congestion_gpdl":
         del found["RUDY"]

@@ -91,6 +91,22 @@ def test_a_users_folder_trains_and_predicts(tmp_path: Path) -> None:
     assert 0 <= pred.min() <= pred.max() <= 1
 
 
+def test_a_network_is_measured_on_maps_of_another_size(tmp_path: Path) -> None:
+    from tasks.circuitnet import use
+
+    done = tiny_run(task, tmp_path / "run")
+    cfg: CircuitnetConfig = done.config.model_copy(  # type: ignore[assignment]
+        update={"synth_grid": 48}
+    )
+    assert done.config.synth_grid == 32  # type: ignore[attr-defined]
+    found = use.evaluate(cfg, done.run, ckpt=str(done.run.judged()))
+    data = dataset.read(cfg)
+    labels = np.stack([data.train.one(i)[1][0] for i in range(len(data.train))]).mean(0)
+    truth = data.test.one(0)[1][0]
+    assert labels.shape == truth.shape == (48, 48)
+    assert 0 < float(found["mean_nrms"]) < 1
+
+
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
