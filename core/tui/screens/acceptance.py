@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -88,10 +87,10 @@ class Acceptance(Page):
         """Tasks and history, criteria and evidence."""
         with Horizontal(id="acceptance"):
             with Vertical(id="left"):
-                yield _panel(Rows(TASKS, id="tasks"), "Tasks")
-                yield _panel(Rows(VERDICTS, id="history", empty="never judged: c"), "History")
+                yield Rows(TASKS, id="tasks").panel("Tasks")
+                yield Rows(VERDICTS, id="history", empty="never judged: c").panel("History")
             with Vertical(id="right"):
-                yield _panel(Rows(CRITERIA, id="criteria", empty="no criteria"), "Criteria")
+                yield Rows(CRITERIA, id="criteria", empty="no criteria").panel("Criteria")
                 with VerticalScroll(id="evidence", classes="panel") as evidence:
                     evidence.border_title = "Evidence"
                     yield Static(id="why", markup=False)
@@ -187,7 +186,7 @@ class Acceptance(Page):
         if self._of:
             task, project = self._of, self.assay.source.project
             self._at = 0
-            self._do(lambda: starting.ask(project, ["accept", task]), f"judged {task}")
+            self.do(lambda: starting.ask(project, ["accept", task]), f"judged {task}")
 
     def action_baseline(self) -> None:
         """Make the judged runs the yardstick, when that is meant."""
@@ -211,29 +210,11 @@ class Acceptance(Page):
                 judges.set_baseline(project, self.assay.source.ledger, declared, [run])
 
         ask = Ask(f"New baseline of {task}?", said, "Set it")
-        self.app.push_screen(ask, when(lambda: self._do(put, f"{task} has a new baseline")))
-
-    def _do(self, what: Callable[[], object], said: str) -> None:
-        self.run_worker(self._done(what, said), group="do")
-
-    async def _done(self, what: Callable[[], object], said: str) -> None:
-        try:
-            await asyncio.to_thread(what)
-        except AssayError as error:
-            self.fail(error)
-        else:
-            self.notify(said, markup=False)
-        self.reload()
+        self.app.push_screen(ask, when(lambda: self.do(put, f"{task} has a new baseline")))
 
     def copied(self) -> str:
         """The command that judges."""
         return f"assay accept {self._of}" if self._of else ""
-
-
-def _panel(rows: Rows, title: str) -> Rows:
-    rows.border_title = title
-    rows.add_class("panel")
-    return rows
 
 
 def _found(source: Source, wanted: str | None) -> Found:

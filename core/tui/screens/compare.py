@@ -34,6 +34,7 @@ class Compare(Page):
     """A table of differences above, curves below."""
 
     MODE = "ledger"
+    PUSHED = True
     HELP = (
         "Marked runs side by side: metrics, what differs in config, data and environment, and "
         "whether the code does; below, a logged value of all of them. v takes the next value, L "
@@ -104,13 +105,6 @@ class Compare(Page):
         """The vertical axis."""
         self._log = not self._log
         self._draw()
-
-    def action_back(self) -> None:
-        """To where one came from."""
-        if self.maximized:
-            self.minimize()
-        else:
-            self.app.pop_screen()
 
     def copied(self) -> str:
         """The command that shows the same."""

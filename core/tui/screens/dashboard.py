@@ -69,12 +69,11 @@ class Dashboard(Page):
     def body(self) -> Iterator[Widget]:
         """Three tables."""
         with Container(id="dashboard"):
-            yield _panel(Rows(TASKS, id="tasks", empty="no tasks in registry.yaml"), "Tasks")
+            yield Rows(TASKS, id="tasks", empty="no tasks in registry.yaml").panel("Tasks")
             with Vertical(id="right"):
-                yield _panel(
-                    Rows(STUDIES, id="studies", empty="none yet: l launches one"), "Studies"
-                )
-                yield _panel(Rows(RUNS, id="runs", empty="no runs yet"), "Recent runs")
+                studies = Rows(STUDIES, id="studies", empty="none yet: l launches one")
+                yield studies.panel("Studies")
+                yield Rows(RUNS, id="runs", empty="no runs yet").panel("Recent runs")
 
     def gather(self, source: Source) -> Found:
         """Everything, from the ledger's cache and the studies' journals."""
@@ -108,12 +107,6 @@ class Dashboard(Page):
     def action_check(self) -> None:
         """Judge the task under the cursor."""
         self.assay.open_task(self.query_one("#tasks", Rows).chosen)
-
-
-def _panel(rows: Rows, title: str) -> Rows:
-    rows.border_title = title
-    rows.add_class("panel")
-    return rows
 
 
 def _task(row: TaskRow) -> Row:

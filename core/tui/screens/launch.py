@@ -79,10 +79,10 @@ class Launch(Page):
         """What, config, with, checks, command."""
         with Vertical(id="launch"):
             with Horizontal(id="choices"):
-                yield _panel(Rows(WHAT, id="what", empty="no task is registered"), "Launch")
-                yield _panel(Rows(KEYS, id="keys"), "Config")
+                yield Rows(WHAT, id="what", empty="no task is registered").panel("Launch")
+                yield Rows(KEYS, id="keys").panel("Config")
                 with Vertical(id="right"):
-                    yield _panel(Rows(WITH, id="with"), "Run with")
+                    yield Rows(WITH, id="with").panel("Run with")
                     checks = Static(id="checks", classes="panel", markup=False)
                     checks.border_title = "Preflight"
                     yield checks
@@ -376,12 +376,6 @@ WITHS = {
 def _after(choices: tuple[Any, ...], value: Any) -> Any:
     at = choices.index(value) if value in choices else -1
     return choices[(at + 1) % len(choices)]
-
-
-def _panel(rows: Rows, title: str) -> Rows:
-    rows.border_title = title
-    rows.add_class("panel")
-    return rows
 
 
 def _what(one: What) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -25,6 +25,7 @@ class Page(Screen[None]):
     """A screen. It gathers in a thread what it shows, and again when something happened."""
 
     MODE: ClassVar[str] = ""
+    PUSHED: ClassVar[bool] = False  # it lies over another screen
     HELP: ClassVar[str] = ""  # what the screen is for, in a few sentences
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
@@ -74,10 +75,9 @@ class Page(Screen[None]):
 
     def pulse(self, pulse: Pulse) -> None:
         """A second went by."""
-        if not self.ready.is_set():  # just opened, it reads anyway
-            return
-        self.query_one(Header).tell(pulse)
-        if pulse.changed:
+        for header in self.query(Header):  # none: just opened, or closing
+            header.tell(pulse)
+        if pulse.changed and self.ready.is_set():
             self.reload()
 
     def reload(self) -> None:
@@ -99,9 +99,23 @@ class Page(Screen[None]):
                 except AssayError as error:
                     self.fail(error)
                 else:
-                    self.show(found)
+                    if self.query(Header):  # not closing
+                        self.show(found)
         finally:
             self._reading = False
+
+    def do(self, what: Callable[[], object], said: str) -> None:
+        """Do it in a thread, and say so, or say why not."""
+        self.run_worker(self._done(what, said), group="do")
+
+    async def _done(self, what: Callable[[], object], said: str) -> None:
+        try:
+            await asyncio.to_thread(what)
+        except AssayError as error:
+            self.fail(error)
+        else:
+            self.notify(said, markup=False)
+        self.reload()
 
     def fail(self, error: AssayError) -> None:
         """What was asked for cannot be shown."""
@@ -134,7 +148,7 @@ class Page(Screen[None]):
             self.focus_rows()
 
     def action_back(self) -> None:
-        """Out of the maximised panel, then out of the filter."""
+        """Out of the maximised panel, then out of the filter, then to where one came from."""
         field = self.query_one("#filter", Input)
         if self.maximized:
             self.minimize()
@@ -142,6 +156,8 @@ class Page(Screen[None]):
             field.value = ""
             field.display = False
             self.focus_rows()
+        elif self.PUSHED:
+            self.app.pop_screen()
 
     def focus_rows(self) -> None:
         """Back to the first table."""

@@ -48,6 +48,7 @@ class RunPage(Page):
     """Everything about a run."""
 
     MODE = "ledger"
+    PUSHED = True
     HELP = (
         "One run. Left and right go from its page to its config (beside the task's default and the "
         "baseline's), the code that differs from the baseline's, its log and its pictures. "
@@ -155,13 +156,6 @@ class RunPage(Page):
             task = self._found.record.task
             self.app.pop_screen()
             self.assay.open_task(task)
-
-    def action_back(self) -> None:
-        """To where one came from."""
-        if self.maximized:
-            self.minimize()
-        else:
-            self.app.pop_screen()
 
     def copied(self) -> str:
         """The command that does the run again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,7 +13,6 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from core.errors import AssayError
 from core.tui import limits, words
 from core.tui.following import Following
 from core.tui.growing import Growing
@@ -357,9 +356,9 @@ class Study(Page):
         name, state = self._found.summary.id, self._found.summary.state
         project = self.assay.source.project
         if state == "running":
-            self._do(lambda: study.pause(project, name), f"paused {name}: runs under way go on")
+            self.do(lambda: study.pause(project, name), f"paused {name}: runs under way go on")
         elif state == "paused":
-            self._do(lambda: study.unpause(project, name), f"{name} goes on")
+            self.do(lambda: study.unpause(project, name), f"{name} goes on")
         elif state == "stopped":
             self.assay.launch(["resume", name])
         else:
@@ -377,7 +376,7 @@ class Study(Page):
             return
         said = "All its runs save a checkpoint at their next step and end. p goes on from there."
         project = self.assay.source.project
-        stop = when(lambda: self._do(lambda: study.stop(project, name), f"asked {name} to stop"))
+        stop = when(lambda: self.do(lambda: study.stop(project, name), f"asked {name} to stop"))
         self.app.push_screen(Ask(f"Stop {name}?", said, "Stop"), stop)
 
     def action_stop_run(self) -> None:
@@ -396,9 +395,7 @@ class Study(Page):
             "It saves a checkpoint at its next step and ends; the study goes on. e does it again."
         )
         ask = Ask(f"Stop run {self._number(run)}?", said, "Stop")
-        self.app.push_screen(
-            ask, when(lambda: self._do(stop, f"asked {self._number(run)} to stop"))
-        )
+        self.app.push_screen(ask, when(lambda: self.do(stop, f"asked {self._number(run)} to stop")))
 
     def action_again(self) -> None:
         """Have a run done again; its study goes on if it does not run."""
@@ -414,20 +411,7 @@ class Study(Page):
             if not said["running"]:
                 self.app.call_from_thread(self.assay.launch, ["resume", name])
 
-        self._do(again, f"queued {self._number(run)} again")
-
-    def _do(self, what: Callable[[], object], said: str) -> None:
-        """Do it in a thread, and say so, or say why not."""
-        self.run_worker(self._done(what, said), group="do")
-
-    async def _done(self, what: Callable[[], object], said: str) -> None:
-        try:
-            await asyncio.to_thread(what)
-        except AssayError as error:
-            self.fail(error)
-        else:
-            self.notify(said, markup=False)
-        self.reload()
+        self.do(again, f"queued {self._number(run)} again")
 
     def copied(self) -> str:
         """The run's id, else the study's."""

@@ -78,6 +78,12 @@ class Rows(DataTable[Text]):
         self._needle = needle.casefold()
         self._draw()
 
+    def panel(self, title: str) -> Rows:
+        """Itself, in a frame with a title."""
+        self.border_title = title
+        self.add_class("panel")
+        return self
+
     def choose(self, key: str | None) -> None:
         """Put the cursor on a row, if it is there."""
         if key in self._drawn:
