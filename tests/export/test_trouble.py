@@ -24,7 +24,7 @@ from core.project import Project
 from tests import toy
 from tests.export import reading
 
-SLOW = ("-o", "step_s=0.05", "-o", "total_steps=60")
+SLOW = ("-o", "step_s=0.05", "-o", "total_steps=200")  # 10 s: still going on when we kill
 
 
 def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -74,7 +74,7 @@ def warnings(text: str) -> list[str]:
 def test_a_killed_exporter_is_one_warning_keeps_history_and_catches_up(project: Project) -> None:
     with started(project, "run", "toy", *SLOW, "--wandb", "offline", "--tensorboard") as process:
         child = until(lambda: exporter(process))
-        until(lambda: offline(project) and wandb_file.last_step(offline(project)[0]) > 10)
+        until(lambda: offline(project) and wandb_file.last_step(offline(project)[0]) > 5)
         child.send_signal(signal.SIGKILL)
         _, said = process.communicate(timeout=60)
     record = Ledger(project).find("@last")
@@ -85,15 +85,15 @@ def test_a_killed_exporter_is_one_warning_keeps_history_and_catches_up(project: 
     assert f"assay wandb follow {record.run}" in said
     (half,) = offline(project)
     kept = [row["step"] for row in reading.history(reading.inspect(half)) if "step" in row]
-    assert len(kept) > 10
+    assert 5 < len(kept) < 200
     assert kept == list(range(1, kept[-1] + 1))
 
     again = toy.assay(project.root, "wandb", "follow", record.run, "--json", check=True)
     assert json.loads(again.stdout)["data"]["wandb"]["runs"] == 1
     (file,) = offline(project)
     rows = [row["step"] for row in reading.history(reading.inspect(file)) if "error" in row]
-    assert rows == list(range(1, 61))
-    assert [step for step, _ in reading.scalars(folder)["error"]] == list(range(1, 61))
+    assert rows == list(range(1, 201))
+    assert [step for step, _ in reading.scalars(folder)["error"]] == list(range(1, 201))
 
 
 def test_a_killed_study_leaves_no_exporter_behind(project: Project) -> None:
