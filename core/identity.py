@@ -65,7 +65,7 @@ def identify(project: Project, spec: RunSpec) -> Identity:
         "config": config_digest,
         "code": tree,
         "threads": spec.threads,
-        "start_from": start_from,
+        "start_from": spec.start_group or start_from,  # checkpoints that differ by seed alone
     }
     return Identity(
         task_version=task.version,

@@ -46,6 +46,7 @@ class RunSpec(BaseModel):
     device: str = "cpu"  # cpu, cuda or cuda:<n>
     threads: int = 1
     start_from: str | None = None  # absolute path of a checkpoint: evaluate only, no training
+    start_group: str = ""  # group of the run that made it and which of its checkpoints it is
     group: str = ""  # digest: config without seed + code + data + budget + device class + threads
     comparable: str = ""  # digest: data + budget + device class + task version + evaluator
     dir: Path  # <root>/runs/<run>

@@ -146,6 +146,7 @@ def spec(project: Project, whole: Plan, cell: Cell, trial: int | None = None) ->
         record, path = checkpoints.of(project, Ledger(project), whole.starts[cell.seed])
         layers = [Layer(f"run {record.run}", record.config), *layers]
         start = {"start_from": path, "parent": record.run}
+        start["start_group"] = f"{record.group} {path.stem}"
     return plan.prepare(
         project,
         whole.study.task,

@@ -5,7 +5,7 @@ import pytest
 from core.errors import AssayError
 from core.inputs import file_digest
 from core.project import Project
-from core.study import cells, start
+from core.study import cells, start, verdicts
 from tests.study import running
 from tests.study.conftest import Write
 
@@ -26,6 +26,10 @@ def test_each_run_evaluates_the_variants_run_of_its_seed(project: Project, write
         assert as_is.metrics["error"].value == source.metrics["error"].value
         assert worse.metrics["error"].value == pytest.approx(as_is.metrics["error"].value + 0.5)
         assert not (project.run_dir(worse.run) / "checkpoints").exists()  # nothing was trained
+    arms = verdicts.of(project, running.Ledger(project), evaluated).arms
+    assert [arm.why for arm in arms] == ["", ""]  # seeds of one group: they can be judged
+    assert len({r.group for r in found["worse"]}) == 1
+    assert found["worse"][0].group != found["as_is"][0].group
 
 
 def test_one_run_serves_all_seeds(project: Project, write: Write) -> None:
