@@ -1,7 +1,8 @@
 """Do the docs say what is true? `python -m tests.docs_check`, a part of ./run check.
 
 The tree in README.md names what there is, docs/cli.md holds the real help (`--write` renews it),
-relative links lead somewhere, and no page names a place on somebody's machine.
+relative links lead somewhere, no page names a place on somebody's machine, and every decision has a
+number of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def main() -> None:
         (ROOT / CLI).write_text(manual())
         return
     found = [*tree(ROOT, tracked(ROOT)), *cli(ROOT), *links(ROOT), *machines(ROOT)]
+    found += decisions(ROOT)
     print("\n".join(found) or "docs: true")
     sys.exit(bool(found))
 
@@ -153,6 +155,18 @@ def machines(root: Path) -> Iterator[str]:
         for number, line in enumerate(page.read_text().splitlines(), start=1):
             if found := MACHINE.search(line):
                 yield f"{page.relative_to(root)}:{number}: {found[0]} is a place on one machine"
+
+
+def decisions(root: Path) -> Iterator[str]:
+    """Decision records that share a number, or whose title has another than their file."""
+    seen: dict[int, str] = {}
+    for page in sorted((root / "docs" / "decisions").glob("*.md")):
+        number = int(page.name.partition("-")[0])
+        if number in seen:
+            yield f"docs/decisions: {seen[number]} and {page.name} share a number; rename one"
+        seen[number] = page.name
+        if not page.read_text().startswith(f"# {number}. "):
+            yield f"docs/decisions/{page.name}: its title does not begin with `# {number}. `"
 
 
 if __name__ == "__main__":

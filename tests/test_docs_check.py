@@ -75,6 +75,18 @@ def test_a_lie_is_named(root: Path, old: str, new: str, problem: str) -> None:
     assert any(problem in found for found in problems(root)), problems(root)
 
 
+def test_two_decisions_of_one_number_and_a_wrong_title_are_named(root: Path) -> None:
+    folder = root / "docs" / "decisions"
+    folder.mkdir()
+    (folder / "0001-one.md").write_text("# 1. One\n")
+    (folder / "0002-two.md").write_text("# 2. Two\n")
+    assert list(docs_check.decisions(root)) == []
+    (folder / "0002-other.md").write_text("# 3. Other\n")
+    title, shared = docs_check.decisions(root)
+    assert "0002-other.md: its title does not begin with `# 2. `" in title
+    assert "0002-other.md and 0002-two.md share a number" in shared
+
+
 def test_the_manual_has_every_command_and_its_options() -> None:
     manual = docs_check.manual()
     assert "## assay study run\n" in manual
