@@ -89,9 +89,9 @@ def sync(
         say(f"[{number}/{len(todo)}] {run}  {state}")
         if sent[-1].ok:
             ledger.append("note", run, {"kind": "tag", "text": "wandb", "by": "assay"})
-    bad = [one.run for one in sent if not one.ok]
+    bad = [one for one in sent if not one.ok]
     error = AssayError(
-        f"{len(bad)} of {len(sent)} runs were not sent: {bad[0]}: {sent[-1].said}" if bad else "",
+        f"{len(bad)} of {len(sent)} runs were not sent: {bad[0].run}: {bad[0].said}" if bad else "",
         "Run it again: what was sent stays",
         code="not_sent",
         exit_code=Exit.NOT_FINISHED,

@@ -43,17 +43,26 @@ def register(app: typer.Typer) -> None:
         out: Annotated[
             Path | None, typer.Option(help="Where the page goes; default: runs/review/.")
         ] = None,
+        where: Annotated[
+            str, typer.Option("-w", "--where", help="With a task: only runs that this names.")
+        ] = "",
     ) -> Answer:
         """Tables of a study: what was measured, how it differs, what the verdicts say.
 
         With --html or --markdown it is a review page, of a task too.
         """
         from core import project
+        from core.errors import AssayError
         from core.study import folder
 
         here = project.find()
+        if where and not (html or markdown):
+            raise AssayError(
+                "-w chooses the runs of a task's page",
+                f'Ask for the page: `assay report {ref} --html -w "{where}"`',
+            )
         if html or markdown:
-            return _review(here, ref, html, out)
+            return _review(here, ref, html, out, where)
         found = folder.find(here, ref)
         pictures = view.draw(here, found, plots) if plots else []
         drawn = "".join(f"\ndrew {path}" for path in pictures)
@@ -61,12 +70,12 @@ def register(app: typer.Typer) -> None:
         return Answer(data, view.tables(here, found, form, whole) + drawn)
 
 
-def _review(here: Project, ref: str, html: bool, out: Path | None) -> Answer:
+def _review(here: Project, ref: str, html: bool, out: Path | None, where: str) -> Answer:
     """The review page of a study or a task."""
     from core.ledger import disk
     from core.review import markdown, page, subject
 
-    found = subject.find(here, ref)
+    found = subject.find(here, ref, where)
     if not html and out is None:
         text = markdown.text(found)
         return Answer({"markdown": text}, text.rstrip("\n"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core import ledger as ledgers
+from core import locks
 from core.ledger import Ledger
 from core.project import Project
 
@@ -23,10 +24,15 @@ class Sent(NamedTuple):
 
 
 def unsent(project: Project, ledger: Ledger, where: str) -> dict[str, list[Path]]:
-    """The offline folders that W&B has not marked as synced, oldest first, by run."""
+    """The offline folders that W&B has not marked as synced, oldest first, by run.
+
+    Not those that an exporter still writes: what came after the mark would never be sent.
+    """
     out: dict[str, list[Path]] = {}
     for row in ledger.rows(["run"], where):
         folder = ledgers.folder(project, row["run"])
+        if folder and locks.held(folder / "wandb" / "lock"):
+            continue
         found = sorted((folder / "wandb").glob("offline-run-*")) if folder else []
         left = [f for f in found if not list(f.glob("*.synced")) and list(f.glob("*.wandb"))]
         if left:

@@ -10,10 +10,10 @@ from core import stats
 from core.contract import Metric
 from core.report.groups import Comparison
 from core.report.numbers import column
+from core.review import svg
 from core.review.curves import Curve
+from core.review.svg import BOTTOM, HIGH, LEFT, RIGHT, TOP, WIDE
 
-WIDE, HIGH = 440, 210
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 8, 26
 DASHES = ("", "5 3", "2 2", "7 2 2 2", "1 3", "9 3", "4 1")  # told apart without colour too
 
 
@@ -29,29 +29,29 @@ def arms(study: Comparison, metric: Metric) -> str:
     theirs = study.reference.values(metric.name).values() if study.reference else ()
     against = [v for v in theirs if math.isfinite(v)]
     ends = [v for _, values, e in told for v in (*values, *_bounds(e))] + against
-    low, top = _padded(min(ends), max(ends))
+    low, top = svg.padded(min(ends), max(ends))
 
     def x(value: float) -> float:
         return label + (value - low) / (top - low) * (WIDE - label - RIGHT)
 
     out = []
-    for tick in _ticks(low, top):
-        out.append(_line(x(tick), TOP, x(tick), high - BOTTOM, "grid"))
-        out.append(_text(x(tick), high - 9, _number(tick), "middle"))
+    for tick in svg.ticks(low, top):
+        out.append(svg.line(x(tick), TOP, x(tick), high - BOTTOM, "grid"))
+        out.append(svg.text(x(tick), high - 9, svg.number(tick), "middle"))
     if against:
         centre = x(stats.mean(against).point)
-        out.append(_line(centre, TOP, centre, high - BOTTOM, "refline"))
+        out.append(svg.line(centre, TOP, centre, high - BOTTOM, "refline"))
     for i, (group, values, estimate) in enumerate(told):
         y = TOP + row * (i + 0.5)
         kind = "ref" if group is study.reference else "c1"
-        out.append(_text(label - 8, y + 4, group.label, "end"))
+        out.append(svg.text(label - 8, y + 4, group.label, "end"))
         out += [
             f'<circle class="{kind} dot" cx="{x(v):.1f}" cy="{y + 6:.1f}" r="2.4"/>' for v in values
         ]
         start, end = _bounds(estimate)
-        out.append(_line(x(start), y - 3, x(end), y - 3, f"{kind} bar"))
+        out.append(svg.line(x(start), y - 3, x(end), y - 3, f"{kind} bar"))
         out.append(f'<circle class="{kind}" cx="{x(estimate.point):.1f}" cy="{y - 3:.1f}" r="4"/>')
-    return _svg(high, f"{column(metric)} by variant", out)
+    return svg.whole(high, f"{column(metric)} by variant", out)
 
 
 def _bounds(estimate: stats.Estimate) -> tuple[float, float]:
@@ -66,7 +66,7 @@ def curves(name: str, found: Sequence[Curve], limit: float | None = None) -> str
     values = [v for p in points for v in (p.low, p.high)] + ([limit] if limit is not None else [])
     log = min(values) > 0 and max(values) / min(values) > 50
     scale = math.log10 if log else float
-    low, top = _padded(scale(min(values)), scale(max(values)))
+    low, top = svg.padded(scale(min(values)), scale(max(values)))
     first, last = min(p.step for p in points), max(p.step for p in points)
 
     def x(step: float) -> float:
@@ -76,24 +76,25 @@ def curves(name: str, found: Sequence[Curve], limit: float | None = None) -> str
         return HIGH - BOTTOM - (scale(value) - low) / (top - low) * (HIGH - TOP - BOTTOM)
 
     out = []
-    for tick in _ticks(low, top):
+    for tick in svg.ticks(low, top):
         value = 10**tick if log else tick
-        out.append(_line(LEFT, y(value), WIDE - RIGHT, y(value), "grid"))
-        out.append(_text(LEFT - 5, y(value) + 4, _number(value), "end"))
+        out.append(svg.line(LEFT, y(value), WIDE - RIGHT, y(value), "grid"))
+        out.append(svg.text(LEFT - 5, y(value) + 4, svg.number(value), "end"))
     for step in (first, last):
-        out.append(_text(x(step), HIGH - 9, f"{step:.0f}", "end" if step == last else "start"))
-    out.append(_text((LEFT + WIDE) / 2, HIGH - 9, "step, log scale" if log else "step", "middle"))
+        out.append(svg.text(x(step), HIGH - 9, f"{step:.0f}", "end" if step == last else "start"))
+    below = "step, log scale" if log else "step"
+    out.append(svg.text((LEFT + WIDE) / 2, HIGH - 9, below, "middle"))
     if limit is not None:
-        out.append(_line(LEFT, y(limit), WIDE - RIGHT, y(limit), "limit"))
-        out.append(_text(WIDE - RIGHT, y(limit) - 4, f"limit {_number(limit)}", "end"))
+        out.append(svg.line(LEFT, y(limit), WIDE - RIGHT, y(limit), "limit"))
+        out.append(svg.text(WIDE - RIGHT, y(limit) - 4, f"limit {svg.number(limit)}", "end"))
     for i, curve in enumerate(found):
         there = [(x(p.step), y(p.high)) for p in curve.points]
         back = [(x(p.step), y(p.low)) for p in reversed(curve.points)]
-        out.append(f'<polygon class="c{i} band" points="{_path([*there, *back])}"/>')
-        line = _path([(x(p.step), y(p.mean)) for p in curve.points])
+        out.append(f'<polygon class="c{i} band" points="{svg.path([*there, *back])}"/>')
+        line = svg.path([(x(p.step), y(p.mean)) for p in curve.points])
         dash = f' stroke-dasharray="{DASHES[i]}"' if DASHES[i] else ""
         out.append(f'<polyline class="c{i} line" points="{line}"{dash}/>')
-    return _svg(HIGH, f"{name} over steps", out)
+    return svg.whole(HIGH, f"{name} over steps", out)
 
 
 def legend(labels: Sequence[str]) -> str:
@@ -105,36 +106,3 @@ def legend(labels: Sequence[str]) -> str:
         key = f'<svg viewBox="0 0 28 8" width="28" height="8" aria-hidden="true">{line}</svg>'
         entries.append(f"<span>{key} {escape(label)}</span>")
     return f'<p class="legend">{"".join(entries)}</p>'
-
-
-def _svg(high: float, title: str, parts: Sequence[str]) -> str:
-    head = f'<svg class="chart" viewBox="0 0 {WIDE} {high:g}" role="img">'
-    return f"{head}<title>{escape(title)}</title>{''.join(parts)}</svg>"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    room = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
-    return low - room, high + room
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers between the ends."""
-    step = 10 ** math.floor(math.log10((high - low) / 3))
-    step *= next(m for m in (5, 2, 1) if (high - low) / (m * step) >= 3)
-    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if value else "0"

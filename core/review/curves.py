@@ -35,8 +35,7 @@ class Curve(NamedTuple):
 def of(subject: Subject) -> dict[str, list[Curve]]:
     """Series -> a curve an arm: what is judged first, then the losses, then the rest."""
     found: dict[str, list[Curve]] = {}
-    groups = list(subject.arms.groups)[:ARMS] if subject.arms else []
-    for group in groups:
+    for group in subject.drawn[:ARMS]:
         for name, points in _arm(subject, group).items():
             found.setdefault(name, []).append(Curve(group.label, points))
     return {name: found[name] for name in _chosen(found, [m.name for m in subject.task.metrics])}

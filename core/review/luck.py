@@ -20,16 +20,16 @@ ROUNDING = 1e-9  # a spread below it is none
 class Luck(NamedTuple):
     """The figures."""
 
-    compared: int  # arms judged by a gain or a ratio
+    compared: int  # groups of runs judged by a gain or a ratio
     kept: int  # of these, accepted
     false_keeps: float  # expected among them if none were truly better; an upper bound
     trials: int  # that a search chose from
 
 
 def of(subject: Subject) -> Luck:
-    """Count what was tried."""
-    compared = [g for g in subject.judged if any(_relative(c) for c in g.clauses)]
-    kept = sum(g.verdict is not None and g.verdict.verdict == "pass" for g in compared)
+    """Count what was tried: every judged group, also those that a later one took the place of."""
+    compared = [v for v in subject.tried if any(_relative(c) for c in v.clauses)]
+    kept = sum(verdict.verdict == "pass" for verdict in compared)
     trials = len(subject.search.ranked) if subject.search else 0
     return Luck(len(compared), kept, ALPHA * len(compared), trials)
 
@@ -51,7 +51,7 @@ def sentences(subject: Subject) -> list[str]:
         )
     said += _detectable(subject)
     if failed := [r for r in subject.runs if r.status not in ("finished", "pruned", "running")]:
-        said.append(f"{len(failed)} of {len(subject.runs)} runs did not finish; all are listed.")
+        said.append(f"{len(failed)} of {len(subject.runs)} runs did not finish.")
     return said or ["Nothing was judged against a reference, so chance had no say."]
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from core.contract import Criterion, clauses
 from core.ledger.record import RunRecord
 from core.report import groups, trials
+from core.report.numbers import column
 from core.report.table import Table, numeric
-from core.review import chart, curves, luck, pictures
+from core.review import chart, curves, luck, pictures, searching
 from core.review.style import CSS
 from core.review.subject import SHOWN, Subject, changes, headline
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 MARK = {"pass": "✔", "fail": "✘", "inconclusive": "○", "unknown": "○"}
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -56,6 +61,8 @@ def _head(subject: Subject) -> str:
 def _verdicts(subject: Subject) -> str:
     """Each judged arm with its verdict, before anything else."""
     shown = headline(subject)
+    if not shown and subject.winner:
+        return _winner(subject, *subject.winner)
     if not shown:
         why = [g.unjudged for g in subject.arms.groups if g.unjudged] if subject.arms else []
         text = escape(why[0] if why else "nothing has been judged")
@@ -68,6 +75,21 @@ def _verdicts(subject: Subject) -> str:
     return "".join(out)
 
 
+def _winner(subject: Subject, trial: FrozenTrial, run: RunRecord) -> str:
+    """Of a search that confirmed nothing: its best trial, and that this is no verdict."""
+    assert subject.search
+    told = zip(subject.search.objectives, trial.values, strict=True)
+    numbers = ", ".join(f"{column(metric)} {value:.4g}" for metric, value in told)
+    short = "" if trials.feasible(trial) else f"; constraints not met: {trials.wanting(trial)}"
+    name = f"trial {trial.number}, the best of {len(subject.search.ranked)}"
+    return (
+        f'<div class="verdict"><b>{name}</b>'
+        '<span class="word unknown">○ no verdict</span>'
+        f'<span class="why">{escape(numbers + short)}; one seed ({run.seed}), not confirmed on '
+        "others</span></div>"
+    )
+
+
 def _section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>{content}</section>" if content else ""
 
@@ -75,7 +97,7 @@ def _section(title: str, content: str) -> str:
 def _results(subject: Subject) -> str:
     out = []
     if subject.search:
-        out += [table(t) for t in trials.tables(subject.search)]
+        out.append(_search(subject.search))
     study = subject.arms
     if study:
         drawn = [m for m in study.telling if any(g.values(m.name) for g in study.groups)][:BARS]
@@ -90,6 +112,32 @@ def _results(subject: Subject) -> str:
             )
         out += [table(t) for t in groups.tables(study)]
     return "".join(out)
+
+
+def _search(found: trials.Search) -> str:
+    """How it went, what mattered, which values are good; then the best trials as a table."""
+    if not found.ranked:
+        return ""
+    first, *_ = trials.tables(found)
+    shares = trials.importance(found.study)
+    metric = found.objectives[0]
+    constrained = any(t.constraints for t in found.ranked)
+    said = " Full dots: feasible; hollow: not." if constrained else ""
+    two = [
+        (f"{metric.name} by trial; the line is the best so far.{said}", searching.history(found))
+    ]
+    if shares:
+        two.append(
+            (
+                "Importance: share in setting good trials apart (PED-ANOVA)",
+                searching.importance(shares),
+            )
+        )
+    charts = "".join(f"<figure>{_caption(c, '')}{drawn}</figure>" for c, drawn in two if drawn)
+    lines = searching.parallel(found, shares)
+    caption = _caption(f"Values of the trials; strong: the best {searching.BEST}", "")
+    wide = f'<figure>{caption}<div class="wide">{lines}</div></figure>' if lines else ""
+    return f'<div class="charts">{charts}</div>{wide}{table(first)}'
 
 
 def _caption(name: str, doc: str) -> str:

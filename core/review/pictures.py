@@ -34,7 +34,7 @@ def of(subject: Subject) -> list[Picture]:
 
 
 def _chosen(subject: Subject) -> list[RunRecord]:
-    groups = [g for g in subject.arms.groups if g.finished] if subject.arms else []
+    groups = [g for g in subject.drawn if g.finished]
     metric = subject.metric
     sign = 1 if metric.direction == "max" else -1
 

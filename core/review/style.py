@@ -33,12 +33,15 @@ th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right}td.say{white-spa
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:.6rem 1.6rem}
 figure{margin:.6rem 0}figcaption{color:var(--soft);font-size:.85rem;margin-bottom:.2rem}
 figure img{max-width:100%;height:auto;display:block;border-radius:3px}
-.chart{width:100%;height:auto;display:block}.chart text{fill:var(--soft);font-size:11.5px}
+.chart{width:100%;height:auto;display:block}.chart text{fill:var(--soft);font-size:11.5px;
+paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
 .grid{stroke:var(--rule)}.refline{stroke:var(--ref);stroke-dasharray:4 3}
 .limit{stroke:var(--limit);stroke-dasharray:6 3}
 .line{fill:none;stroke-width:1.8}.bar{stroke-width:2}.band{opacity:.16;stroke:none}.dot{opacity:.55}
+.weak{stroke:var(--ref);opacity:.3}.strong{stroke-width:2}.axis{stroke:var(--soft)}
 .ref{fill:var(--ref);stroke:var(--ref)}
 circle{stroke:none!important}
+circle.hollow{fill:none;stroke:var(--ref)!important;stroke-width:1.4}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.88rem}
 .c0{stroke:var(--c0);fill:var(--c0)}.c1{stroke:var(--c1);fill:var(--c1)}
 .c2{stroke:var(--c2);fill:var(--c2)}.c3{stroke:var(--c3);fill:var(--c3)}
@@ -54,6 +57,6 @@ html{font-size:9.5pt}
 body{max-width:none;padding:0;font-size:9.5pt}.wide{overflow:visible}table{font-size:7.4pt}
 th,td{padding-right:.5rem}.verdict{border-width:1px 1px 1px 5px}
 h2,h3{break-after:avoid}figure,.verdict,tr{break-inside:avoid}
-pre{white-space:pre-wrap;border:1px solid #ccc}
+pre{white-space:pre-wrap;border:1px solid #ccc}.chart{min-width:0!important}
 th,td{white-space:normal}td.n,.mono{white-space:nowrap}figure img{max-height:20cm}}
 """

@@ -6,19 +6,22 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import acceptance, clock, git, judging, registry, study
 from core import ledger as ledgers
 from core.contract import Metric, Task
 from core.errors import AssayError, Exit
 from core.ledger import Ledger
-from core.ledger.record import ClauseResult, RunRecord
+from core.ledger.record import ClauseResult, RunRecord, Verdict
 from core.project import Project
 from core.report.groups import Comparison, Group
 from core.report.trials import Search
 from core.study import comparison
 from core.study.folder import Folder
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 SHOWN = 60  # runs listed
 
@@ -38,6 +41,7 @@ class Subject:
     commands: Sequence[tuple[str, str]]  # what to type, and what it does
     state: str  # "" or what is still open
     made: str  # UTC
+    tried: Sequence[Verdict]  # the newest on every group of runs that was judged
 
     @property
     def judged(self) -> list[Group]:
@@ -45,21 +49,42 @@ class Subject:
         return [g for g in self.arms.groups if g.verdict] if self.arms else []
 
     @property
+    def winner(self) -> tuple[FrozenTrial, RunRecord] | None:
+        """A search's best trial and its run; the feasible come first."""
+        if not (self.search and self.search.ranked):
+            return None
+        best = self.search.ranked[0]
+        run = next((r for r in self.runs if r.run == best.user_attrs.get("run")), None)
+        return (best, run) if run else None
+
+    @property
+    def drawn(self) -> list[Group]:
+        """What has curves and pictures: the arms, else a search's best trial."""
+        if self.arms:
+            return list(self.arms.groups)
+        return [Group(f"trial {self.winner[0].number}", [self.winner[1]])] if self.winner else []
+
+    @property
     def metric(self) -> Metric:
         """The task's headline."""
         return self.task.metric(self.task.primary)
 
 
-def find(project: Project, ref: str) -> Subject:
-    """The study or the task of this name.
+def find(project: Project, ref: str, where: str = "") -> Subject:
+    """The study or the task of this name; `where`: a filter that makes a session of a task's runs.
 
     Raises:
-        AssayError: there is neither, or the task has no run yet.
+        AssayError: there is neither, or no run; a filter is given for a study.
     """
     if study.named(project, ref) or ref == "@last":
+        if where:
+            raise AssayError(
+                f"a page about study {ref} has all of its runs: -w is for a task",
+                f'Leave -w out, or name the task: `assay report <task> --html -w "{where}"`',
+            )
         return of_study(project, study.find(project, ref))
     if ref in registry.load(project).lines:
-        return of_task(project, ref)
+        return of_task(project, ref, where)
     raise AssayError(
         f"'{ref}' is neither a study of this clone nor a task",
         "See `assay study list` and `assay tasks`",
@@ -95,18 +120,23 @@ def of_study(project: Project, folder: Folder) -> Subject:
         commands,
         f"{undone} runs are still going on" if undone else "",
         clock.stamp(),
+        [g.verdict for g in arms.groups if g.verdict] if arms else [],
     )
 
 
-def of_task(project: Project, name: str) -> Subject:
-    """A task as it stands: the newest group of each variant against the recorded baseline."""
+def of_task(project: Project, name: str, where: str = "") -> Subject:
+    """A task as it stands: the newest group of each variant against the recorded baseline.
+
+    With a filter only the runs that it names, such as those of a day: a session.
+    """
     ledger = Ledger(project)
     task = registry.load(project).find(name)
-    runs = ledger.records(f"task = '{name}' and not void")
+    only = f" and ({where})" if where else ""
+    runs = ledger.records(f"task = '{name}' and not void{only}")
     if not runs:
         raise AssayError(
-            f"{name} has no run yet",
-            f"Run one: `assay run {name}`",
+            f"{name} has no run with {where}" if where else f"{name} has no run yet",
+            f"See `assay ls --task {name}`" if where else f"Run one: `assay run {name}`",
             code="not_finished",
             exit_code=Exit.NOT_FINISHED,
         )
@@ -145,8 +175,9 @@ def of_task(project: Project, name: str) -> Subject:
         _folders(project, runs[:SHOWN]),
         _code(project, runs, arms),
         commands,
-        "",
+        f"only runs with {where}" if where else "",
         clock.stamp(),
+        list({r.group: r.verdict for r in runs if r.verdict and r.group not in yardstick}.values()),
     )
 
 

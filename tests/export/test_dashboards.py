@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core import project as projects
 from core import registry
 from core.errors import AssayError
 from core.export import dashboards
@@ -84,11 +85,15 @@ def test_what_is_no_dashboard_is_refused(built: dict[str, Any]) -> None:
             dashboards.check(text, "toy")
 
 
-def test_committed_dashboards_are_readable() -> None:
-    files = sorted((toy.ROOT / dashboards.FOLDER).glob("*.json"))
-    assert files
-    for file in files:
-        dashboards.check(file.read_text(), file.name)
+def test_the_committed_dashboards_are_what_the_tasks_declare() -> None:
+    """Mended by `assay wandb build`."""
+    known = registry.load(projects.find(toy.ROOT))
+    folder = toy.ROOT / dashboards.FOLDER
+    assert {file.stem for file in folder.glob("*.json")} == set(known.lines)
+    for name in known.lines:
+        content = (folder / f"{name}.json").read_text()
+        dashboards.check(content, name)
+        assert content == dashboards.text(known.find(name)), f"assay wandb build {name}"
 
 
 def publish(project: Project, monkeypatch: pytest.MonkeyPatch, server: fake.Fake) -> Any:

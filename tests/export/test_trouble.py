@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from core import locks
 from core.export import wandb_file
 from core.ledger import Ledger
 from core.project import Project
@@ -173,8 +174,6 @@ def test_an_unreachable_host_is_one_warning_and_offline(
 
 
 def test_two_exporters_of_one_study_are_refused(project: Project) -> None:
-    from core import locks
-
     toy.assay(project.root, "run", "toy", check=True)
     run = Ledger(project).find("@last").run
     lock = locks.take(project.run_dir(run) / "export" / "lock")
@@ -183,6 +182,20 @@ def test_two_exporters_of_one_study_are_refused(project: Project) -> None:
     os.close(lock)
     assert done.returncode == 75
     assert "is being exported" in done.stderr
+
+
+def test_a_run_that_is_being_written_is_not_sent(project: Project) -> None:
+    """W&B would mark its file as sent, and what comes after the mark would never be."""
+    toy.assay(project.root, "run", "toy", "--wandb", "offline", check=True)
+    folder = project.run_dir(Ledger(project).find("@last").run)
+    listed = ("wandb", "sync", "--dry-run", "--json")
+    lock = locks.take(folder / "wandb" / "lock")
+    assert lock is not None
+    busy = toy.assay(project.root, *listed, check=True)
+    os.close(lock)
+    free = toy.assay(project.root, *listed, check=True)
+    assert json.loads(busy.stdout)["data"]["unsent"] == []
+    assert json.loads(free.stdout)["data"]["unsent"] == [folder.name]
 
 
 def test_nothing_switched_on_is_said(project: Project) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from core import judging, registry
+from core import events, judging, registry
 from core.errors import AssayError
 from core.ledger import Ledger
 from core.project import Project
-from core.review import luck, markdown, page, pictures, subject
+from core.review import curves, luck, markdown, page, pictures, subject
 from core.study import folder
 from tests import toy
 from tests.export.test_wandb import picture
@@ -154,13 +154,57 @@ def test_a_task_has_a_page(made: Project) -> None:
     assert "assay accept toy" in words
 
 
+def test_chance_counts_every_judged_try_of_a_variant(made: Project) -> None:
+    """Three codes of one variant were judged: two were replaced, and still had their chance."""
+    task = registry.load(made).find("toy")
+    ledger = Ledger(made)
+    base = [r.run for r in ledger.records("variant = 'baseline' and seed < 3")]
+    toy.assay(made.root, "baseline", "set", "toy", base[0], check=True)
+    before = luck.of(subject.find(made, "toy")).compared
+    for lr in (0.11, 0.12):
+        for seed in ("0", "1"):
+            words = ("--variant", "better", "--seed", seed, "-o", f"lr={lr}")
+            toy.assay(made.root, "run", "toy", *words, check=True)
+        judging.after_run(made, ledger, task, ledger.find("@last").group)
+    about = subject.find(made, "toy")
+    assert luck.of(about).compared == before + 2
+    assert luck.of(about).false_keeps == pytest.approx(0.05 * (before + 2))
+    last = ledger.records("config.lr = 0.12")
+    session = subject.find(made, "toy", "config.lr = 0.12")
+    assert {r.run for r in session.runs} == {r.run for r in last}
+    assert luck.of(session).compared == 1
+    words = html_module.unescape(" ".join(Checked(page.html(session)).words))
+    assert "only runs with config.lr = 0.12" in words
+
+
+def test_a_filter_is_for_a_task_and_may_find_nothing(made: Project) -> None:
+    done = toy.assay(made.root, "report", "toy", "--html", "-w", "seed = 77")
+    assert done.returncode == 5
+    assert "no run with seed = 77" in done.stderr
+    for words in (("s", "--html", "-w", "seed = 1"), ("s", "-w", "seed = 1")):
+        done = toy.assay(made.root, "report", *words)
+        assert done.returncode == 2
+        assert "-w" in done.stderr
+
+
 def test_a_search_has_a_page_that_says_how_it_flatters(project: Project) -> None:
     (project.root / "studies").mkdir()
     text = "task: toy\nkind: search\ntrials: 3\nsampler: random\n"
     (project.root / "studies" / "q.yaml").write_text(text)
     toy.assay(project.root, "study", "run", "q", check=True)
-    words = " ".join(Checked(page.html(subject.find(project, "q"))).words)
-    assert "No verdict" in words
+    about = subject.find(project, "q")
+    text = page.html(about)
+    words = " ".join(Checked(text).words)
+    trials = Ledger(project).records("kind = 'trial'")
+    best = min(trials, key=lambda r: r.metrics["error"].value)
+    assert f"trial {best.trial}, the best of 3 ○ no verdict" in words
+    assert f"error ↓ {best.metrics['error'].value:.4g}" in words
+    assert f"one seed ({best.seed}), not confirmed on others" in words
+    for title in ("error ↓ by trial", "values of the trials", "error over steps"):
+        assert f"<title>{title}</title>" in text
+    (curve,) = curves.of(about)["error"]
+    series = events.series(project.run_dir(best.run) / "events.jsonl")["error"]
+    assert [(p.step, p.mean) for p in curve.points] == series  # the winner's, not another's
     assert "best trials (3 complete)" in words
     assert "chose from 3 complete trials with one seed each" in words
 
