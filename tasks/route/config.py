@@ -42,7 +42,9 @@ class RouteConfig(TaskConfig):
     occlusion: float = protocol(0.3, ge=0, le=1, description="Generated trees that may hide roads")
     val_fraction: float = protocol(0.1, gt=0, lt=1, description="Share of cities held out")
     npz_variant: Literal["p20", "p50"] = protocol("p20", description="Which distance file")
-    val_cases: int = protocol(4, ge=1, description="Cases of each held-out region that are routed")
+    val_cases: int = protocol(
+        8, ge=1, description="Cases of each held-out region, with all their targets"
+    )
     preload_to_ram: bool = site(False, description="As in the seed; regions are always kept")
     num_workers: int = site(0, ge=0, description="As in the seed; nothing is read while training")
     crop: int = Field(256, ge=32, multiple_of=16, description="Side of training crops, pixels")

@@ -36,25 +36,23 @@ RANKS = tuple(f"{name}{end}" for name in metrics.RANKINGS for end in ("", "_adv"
 
 @torch.no_grad()
 def quick(
-    cfg: RouteConfig, model: Model, region: Region, asked: Scene | None, run: Run
+    cfg: RouteConfig, model: Model, regions: Sequence[Region], asked: Scene | None, run: Run
 ) -> dict[str, float]:
-    """What validation measures: roads and one case of a region, or the question of an image."""
+    """What validation measures: roads and cases of the regions, or the question of an image."""
     if asked is not None:
         if not np.isfinite(asked.query.gt).any():
             return {}
         found = _answer(cfg, model.router, model.seen(asked.prob), asked.query)
-        return _numbers(metrics.distance_scores([pairs(found, asked.query)]), ("dist_mre",))
-    prob = maps.of(cfg, model.net, region, run).prob
-    (query,) = questions(cfg, region, 1)
-    found = _answer(cfg, model.router, prob, query)
-    scores = _numbers(metrics.distance_scores([pairs(found, query)]), ("dist_mre",))
-    if region.mask is not None:
-        scores["road_f1"] = metrics.count(prob, region.mask).scores()["road_f1"]
-    return scores
-
-
-def _numbers(scores: dict[str, float], names: Sequence[str]) -> dict[str, float]:
-    return {name: scores[name] for name in names}
+        return {"dist_mre": metrics.distance_scores([pairs(found, asked.query)])["dist_mre"]}
+    counts, answers = metrics.Counts(), []
+    for region in regions:
+        prob = maps.of(cfg, model.net, region, run).prob
+        assert region.mask is not None
+        counts = counts + metrics.count(prob, region.mask)
+        for query in questions(cfg, region, cfg.val_cases):
+            answers.append(pairs(_answer(cfg, model.router, prob, query), query))
+    right = metrics.distance_scores(answers)["dist_mre"]
+    return {"dist_mre": right, "road_f1": counts.scores()["road_f1"]}
 
 
 def questions(cfg: RouteConfig, region: Region, count: int) -> list[Query]:

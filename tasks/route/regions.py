@@ -20,11 +20,13 @@ from core.kit.seed import derive
 from tasks.route import geotiff, npz
 from tasks.route.city import paint, streets
 from tasks.route.geotiff import Geo, Picture
+from tasks.route.log import say
 from tasks.route.npz import Cases
 
 SAMPLE = Path(__file__).parent / "sample" / "spacenet" / "vegas_img0" / "crop_vegas_img0.tif"
 CASES = {"p20": 20, "p50": 50}  # nodes of a case
 GENERATED_CASES = 8
+JUDGED = 1000  # added to the seed of the generated cities that are judged
 
 
 class Region(NamedTuple):
@@ -43,10 +45,11 @@ class Region(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Regions to train on, and regions of other cities to measure."""
+    """Regions to train on, to choose the checkpoint by, and to judge it by: of different cities."""
 
     train: list[Region]
     val: list[Region]
+    test: list[Region]
 
 
 def key_of(tif: Path) -> str:
@@ -107,6 +110,8 @@ def read_mask(path: Path, height: int, width: int) -> NDArray[np.uint8]:
 def open_folder(root: Path, val_fraction: float, seed: int, p_count: int) -> Split:
     """All regions below a folder, split by city in a shuffled order.
 
+    Two cities are too few to choose and to judge by different ones: the same one does both.
+
     Raises:
         AssayError: no regions, or fewer than two cities.
     """
@@ -117,20 +122,29 @@ def open_folder(root: Path, val_fraction: float, seed: int, p_count: int) -> Spl
             f"{root} holds {len(tifs)} regions of {len(cities)} cities",
             "Training and measuring need a city each: <root>/<city>/<region>/crop_<key>.tif",
         )
-    held = split(cities, val_fraction, seed)
-    regions = [open_region(t, p_count=p_count) for t in tifs]
-    return _complete(
-        [r for r in regions if r.name.split("/")[0] not in held],
-        [r for r in regions if r.name.split("/")[0] in held],
-    )
+    judging = split(cities, val_fraction, seed)
+    rest = [c for c in cities if c not in judging]
+    if len(rest) > 1:
+        choosing = split(rest, val_fraction, seed)
+    else:
+        choosing = judging
+        say(
+            f"{root} has two cities: {cities[0] if cities[0] in judging else cities[1]} "
+            "both chooses the checkpoint and judges it"
+        )
+    regions = [_complete(open_region(t, p_count=p_count)) for t in tifs]
+
+    def of(wanted: set[str]) -> list[Region]:
+        return [r for r in regions if r.name.split("/")[0] in wanted]
+
+    return Split(of(set(rest) - choosing), of(choosing), of(judging))
 
 
-def _complete(train: list[Region], val: list[Region]) -> Split:
-    for region in train + val:
-        if region.mask is None or region.cases is None:
-            what = "road mask" if region.mask is None else "distance file"
-            raise AssayError(f"region {region.name} has no {what}", "Add it, or move the folder")
-    return Split(train, val)
+def _complete(region: Region) -> Region:
+    if region.mask is None or region.cases is None:
+        what = "road mask" if region.mask is None else "distance file"
+        raise AssayError(f"region {region.name} has no {what}", "Add it, or move the folder")
+    return region
 
 
 def split(cities: Sequence[str], val_fraction: float, seed: int) -> set[str]:
@@ -186,13 +200,17 @@ def draw_cases(
 
 @functools.lru_cache(maxsize=2)
 def generated(plan: Plan, seed: int, cities: int, regions: int, val_fraction: float) -> Split:
-    """The generated data set; kept, since studies and tests ask for the same one again."""
+    """The generated data set; kept, since studies and tests ask for the same one again.
+
+    It is judged on a city of another seed, which no run has trained on or chosen by.
+    """
     names = [f"city{c}" for c in range(cities)]
     held = split(names, val_fraction, seed)
     made = {c: [generate(plan, seed, f"{c}/region{r}")[0] for r in range(regions)] for c in names}
     return Split(
         [r for c in names if c not in held for r in made[c]],
         [r for c in names if c in held for r in made[c]],
+        [generate(plan, seed + JUDGED, f"city/region{r}")[0] for r in range(regions)],
     )
 
 

@@ -6,15 +6,15 @@ from core.contract import Criterion, Metric, Space, Variant
 
 
 def _share(name: str, doc: str) -> Metric:
-    return Metric(name=name, unit="1", direction="max", doc=doc)
+    return Metric(name=name, unit="1", direction="max", doc=doc, split="test")
 
 
 def _error(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc)
+    return Metric(name=name, unit=unit, direction="min", doc=doc, split="test")
 
 
 def _duration(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc, timing=True)
+    return Metric(name=name, unit=unit, direction="min", doc=doc, split="test", timing=True)
 
 
 METRICS = (
@@ -72,7 +72,7 @@ VARIANTS = (
     Variant(name="baseline", why="the compact U-Net on generated cities, exact solver"),
     Variant(
         name="learned",
-        set={"steps": 40, "lr": 0.05},
+        set={"steps": 60, "lr": 0.2},
         why="distances of training cities teach alpha, gamma and gate",
     ),
     Variant(

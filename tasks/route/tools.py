@@ -88,8 +88,8 @@ def gradcheck(cfg: RouteConfig, run: Run, *, cells: int = 100, ckpt: str = "") -
         asked = work.question(cfg, with_weights(cfg).net, held, run)
     else:
         masked = cfg.model_copy(update={"model": "mask", "mask_noise": cfg.mask_noise or 0.5})
-        prob = maps.of(masked, NoNetwork(), held.val[0], run).prob
-        asked = pictures.example(cfg, held.val[0], prob)
+        prob = maps.of(masked, NoNetwork(), held.test[0], run).prob
+        asked = pictures.example(cfg, held.test[0], prob)
     model = work.load(cfg, Path(ckpt), run.device) if ckpt else None
     router = model.router if model is not None else routing.Router(cfg)
     src, tgt = routing.points(asked.query)

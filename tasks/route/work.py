@@ -32,9 +32,9 @@ LOG_EVERY = 10  # steps of segmentation training; steps on distances are few and
 
 
 def data(cfg: RouteConfig, run: Run) -> Split:
-    """Regions of a folder or generated ones, split by city; one whole image counts as held out."""
+    """Regions of a folder or generated ones, split by city; one whole image is judged alone."""
     if cfg.whole:
-        return Split([], [whole_image(cfg)])
+        return Split([], [], [whole_image(cfg)])
     if cfg.data_root is not None:
         return regions.open_folder(
             cfg.data_root, cfg.val_fraction, cfg.city_seed, regions.CASES[cfg.npz_variant]
@@ -101,7 +101,7 @@ def train(cfg: RouteConfig, data: Split, run: Run) -> Model:
 
 def question(cfg: RouteConfig, net: torch.nn.Module, data: Split, run: Run) -> Scene:
     """The question of the whole-image mode, on the network's map."""
-    (region,) = data.val
+    (region,) = data.test
     return scene.ask(cfg, region, maps.of(cfg, net, region, run).prob, run.seed)
 
 
@@ -226,8 +226,8 @@ def keep(
     state: Mapping[str, Any],
     step: int,
 ) -> None:
-    """Validate (on the first held-out region), and save; without truth nothing chooses."""
-    scores = measure.quick(cfg, model, data.val[0], asked, run)
+    """Validate on all that the choice is made by, and save; without truth nothing chooses."""
+    scores = measure.quick(cfg, model, data.val, asked, run)
     run.log({f"val/{k}": v for k, v in scores.items()}, step)
     run.checkpoint(state, step, scores)
     if "dist_mre" in scores:
@@ -263,7 +263,7 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
 def evaluate(cfg: RouteConfig, model: Model, data: Split, run: Run) -> dict[str, float | Absent]:
     """Roads and distances of the held-out regions or the image; the report beside them."""
     if not cfg.whole:
-        return measure.dataset(cfg, model, data.val, run)
+        return measure.dataset(cfg, model, data.test, run)
     asked = question(cfg, model.net, data, run)
     return measure.whole(cfg, model, asked, run)
 
@@ -274,7 +274,7 @@ def infer(cfg: RouteConfig, model: Model, out: Path, run: Run) -> list[Path]:
     if not cfg.whole:
         return [
             p
-            for region in held.val
+            for region in held.test
             for p in pictures.probability(
                 out, maps.of(cfg, model.net, region, run).prob, region.name
             )
@@ -294,6 +294,7 @@ def visualise(cfg: RouteConfig, model: Model, data: Split, out: Path, run: Run) 
     if cfg.whole:
         asked = question(cfg, model.net, data, run)
     else:
-        asked = pictures.example(cfg, data.val[0], maps.of(cfg, model.net, data.val[0], run).prob)
+        region = data.test[0]
+        asked = pictures.example(cfg, region, maps.of(cfg, model.net, region, run).prob)
     before = routing.Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
     return pictures.all_of(cfg, model, before, asked, out, run.dir)
