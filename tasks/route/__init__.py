@@ -27,6 +27,9 @@ def inputs(cfg: RouteConfig) -> Mapping[str, Path]:
         for name, file in beside.items():
             if given[name] is None and (cfg.tif.parent / file).exists():
                 given[name] = cfg.tif.parent / file
+        if cfg.cached_features:
+            beside_it = sorted(cfg.tif.parent.glob("samroad_feat_full_*.npy"))
+            given["features"] = beside_it[0] if beside_it else None
     return {name: path for name, path in given.items() if path is not None}
 
 
@@ -65,7 +68,7 @@ task = Task[RouteConfig](
             name="seg",
             weight="lambda_seg",
             when="seg_steps",
-            formula="(1 - dice) BCE(pos_weight) + dice (1 - Dice)",
+            formula="(1 - dice) BCE(pos_weight, focal) + dice (1 - Dice), Dice thick or thin",
             source="R4.6; SAM-Road's mask loss",
         ),
         Loss(
@@ -129,5 +132,6 @@ task = Task[RouteConfig](
         "tasks.route.metrics",
         "tasks.route.routing",
         "tasks.route.segment",
+        "tasks.route.ways",
     ),
 )

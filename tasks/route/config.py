@@ -95,6 +95,9 @@ class RouteConfig(TaskConfig):
     smooth_sigma: float = Field(0, ge=0, le=50, description="Blur of the whole map, pixels")
     tta: Literal["none", "flip"] = Field("none", description="Mean over mirrored windows")
     infer_batch: int = site(4, ge=1, description="Windows at once")
+    cached_features: bool = Field(
+        False, description="samroad: decode samroad_feat_full_*.npy instead of encoding the image"
+    )
     cache_prob: Path | None = Field(None, description="Keep the map as .npy with a .json beside it")
     cache_policy: Literal["check", "trust", "error"] = site(
         "check", description="A cached map of another image or model: renew, take, refuse"
@@ -104,11 +107,17 @@ class RouteConfig(TaskConfig):
     seg_batch: int = Field(4, ge=1, description="Crops in a step")
     pos_weight: float = Field(3.0, gt=0, description="BCE: weight of road pixels")
     dice: float = Field(0.5, ge=0, le=1, description="Share of Dice beside BCE")
+    focal: float = Field(0.0, ge=0, le=5, description="BCE: exponent of focal loss; 0: plain")
+    thin_target: bool = Field(False, description="Dice against roadnet_skeleton*.png")
+    thin_boost: float = Field(5.0, ge=1, description="thin_target: BCE weight of centre lines")
     val_every: int = Field(80, ge=1, description="Steps between validations")
 
     # grid and cost
     downsample: int = Field(4, ge=1, le=64, description="Pixels of a cell's side")
     pool: Literal["max", "mean", "min_cost"] = Field("max", description="Pixels to a cell")
+    endpoint: Literal["cell", "offset"] = Field(
+        "cell", description="offset: reports also give T at the target's pixel, not its cell's"
+    )
     cost_mode: Literal["add", "exp"] = Field("add", description="Form of the cost")
     alpha: float = Field(20, gt=5, lt=100, description="add: cost of no road")
     gamma: float = Field(2, gt=0.5, lt=4, description="add: power of 1 - p")
@@ -214,6 +223,12 @@ class RouteConfig(TaskConfig):
             )
         if self.model == "samroad" and self.ckpt is None:
             raise ValueError("model=samroad needs ckpt")
+        if self.cached_features and self.model != "samroad":
+            raise ValueError("cached_features are SAM-Road's: give model=samroad")
+        if self.cached_features and (self.seg_training or not self.freeze_encoder):
+            raise ValueError(
+                "cached_features are those of an encoder that stays: seg_steps=0, freeze_encoder"
+            )
         if self.tube_roi and not self.multigrid:
             raise ValueError("tube_roi needs multigrid: the tube follows the coarse path")
         return self

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +22,7 @@ class Crops(NamedTuple):
 
     rgb: Float[Tensor, "B 3 S S"]  # 0..255
     road: Float[Tensor, "B S S"]  # 0..1
+    thin: Float[Tensor, "B S S"] | None  # 0..1, centre lines; with thin_target alone
 
 
 def draw(
@@ -34,19 +35,23 @@ def draw(
     """
     rng = np.random.default_rng(derive(seed, "crops", step))
     made = [
-        _one(side or cfg.crop, regions[int(rng.integers(len(regions)))], rng)
+        _one(side or cfg.crop, regions[int(rng.integers(len(regions)))], rng, cfg.thin_target)
         for _ in range(cfg.seg_batch)
     ]
     rgb = torch.stack([m[0] for m in made]).float()
     gain = torch.from_numpy(rng.uniform(0.8, 1.2, cfg.seg_batch)).float()[:, None, None, None]
     lift = torch.from_numpy(rng.uniform(-25.5, 25.5, cfg.seg_batch)).float()[:, None, None, None]
-    road = torch.stack([m[1] for m in made]).float() / 255
-    return Crops((rgb * gain + lift).clamp(0, 255).to(device), road.to(device))
+    road, *thin = (
+        torch.stack(layer).float().to(device) / 255
+        for layer in zip(*(m[1:] for m in made), strict=True)
+    )
+    return Crops((rgb * gain + lift).clamp(0, 255).to(device), road, thin[0] if thin else None)
 
 
 def _one(
-    side: int, region: Region, rng: np.random.Generator
-) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "S S"]]:
+    side: int, region: Region, rng: np.random.Generator, thin: bool
+) -> list[Tensor]:
+    """Image 3 S S, road S S, and centre lines S S if asked for; all cut and turned alike."""
     height, width = region.size
     if min(height, width) < side:
         raise AssayError(
@@ -56,27 +61,37 @@ def _one(
     y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
     part = np.s_[y : y + side, x : x + side]
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
-    rgb, road = (np.rot90(a[part], turns) for a in (region.picture.rgb, region.mask))
-    if mirror:
-        rgb, road = rgb[:, ::-1], road[:, ::-1]
-    return (
+    layers = [region.picture.rgb, region.mask]
+    if thin:
+        assert region.skeleton is not None
+        layers.append(region.skeleton)
+    turned = [np.rot90(a[part], turns) for a in layers]
+    rgb, *flat = (a[:, ::-1] if mirror else a for a in turned)
+    return [
         torch.from_numpy(rgb.transpose(2, 0, 1).copy()),
-        torch.from_numpy(road.copy()),
-    )
+        *(torch.from_numpy(a.copy()) for a in flat),
+    ]
 
 
 def seg_loss(
+    cfg: RouteConfig,
     logits: Float[Tensor, "B H W"],
     road: Float[Tensor, "B H W"],
-    pos_weight: float,
-    dice: float,
+    thin: Float[Tensor, "B H W"] | None = None,
 ) -> Float[Tensor, ""]:
     """(1 - dice) BCE + dice (1 - Dice overlap); road pixels count `pos_weight` times in BCE.
 
-    Dice is taken over the whole batch, with one pixel added to both areas; in [0, 1].
+    `focal` scales each pixel's BCE by (1 - p of the true class)^focal (Lin et al. 2017, arXiv
+    1708.02002). With centre lines Dice is taken against them, and they count `thin_boost` times in
+    BCE. Dice is taken over the whole batch, with one pixel added to both areas; in [0, 1].
     """
-    weight = torch.tensor(pos_weight, device=logits.device)
-    bce = F.binary_cross_entropy_with_logits(logits, road, pos_weight=weight)
+    weight = torch.tensor(cfg.pos_weight, device=logits.device)
+    each = F.binary_cross_entropy_with_logits(logits, road, pos_weight=weight, reduction="none")
     p = logits.sigmoid()
-    overlap = (2 * (p * road).sum() + 1) / (p.sum() + road.sum() + 1)
-    return (1 - dice) * bce + dice * (1 - overlap)
+    if cfg.focal:
+        each = each * (p - road).abs() ** cfg.focal
+    if thin is not None:
+        each = each * (1 + (cfg.thin_boost - 1) * thin)
+    target = road if thin is None else thin
+    overlap = (2 * (p * target).sum() + 1) / (p.sum() + target.sum() + 1)
+    return (1 - cfg.dice) * each.mean() + cfg.dice * (1 - overlap)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from core.errors import AssayError
+from core.errors import AssayError, Exit
 from tasks.route.cost import Cost
 from tasks.route.eikonal import Options, distances
 from tasks.route.losses import Gate, LossOptions, compare, mix
@@ -72,6 +72,7 @@ class Report:
                 f"limit {self.limit:g}",
                 "Print the table; a cost that learns by clamp has kinks at the ends of its range",
                 code="gradcheck",
+                exit_code=Exit.BUG,  # no input is at fault
             )
 
 

@@ -48,7 +48,7 @@ def of(cfg: RouteConfig, net: nn.Module, region: Region, run: Run) -> Made:
     """The road probability of a region, by the network or from its mask.
 
     Raises:
-        AssayError: model=mask and the region has no mask.
+        AssayError: model=mask without a mask, cached_features without features.
     """
     if cfg.model == "mask":
         if region.mask is None:
@@ -56,11 +56,18 @@ def of(cfg: RouteConfig, net: nn.Module, region: Region, run: Run) -> Made:
         began = time.perf_counter()
         prob = segment.degraded(region.mask, cfg.mask_noise, run.seed)
         return Made(prob, time.perf_counter() - began)
-    key = json.dumps([segment.fingerprint(cfg, net, region.picture), str(cfg.cache_prob)])
+    features = region.features if cfg.cached_features else None
+    if cfg.cached_features and features is None:
+        raise AssayError(
+            f"no samroad_feat_full_*.npy beside the image of {region.name}",
+            "Add it, or cached_features=false",
+        )
+    belongs = segment.fingerprint(cfg, net, region.picture, features)
+    key = json.dumps([belongs, str(cfg.cache_prob)])
     if key not in _made:
         while len(_made) >= KEPT:
             _made.pop(next(iter(_made)))
         began = time.perf_counter()
-        prob = segment.probability(cfg, net, region.picture, run.device, _tell())
+        prob = segment.probability(cfg, net, region.picture, run.device, _tell(), features)
         _made[key] = Made(prob, time.perf_counter() - began)
     return _made[key]

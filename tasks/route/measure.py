@@ -11,10 +11,8 @@ import torch
 
 from core.contract import Absent, Run
 from core.kit.timing import measure as timed
-from tasks.route import maps, metrics, report, routing, sampling
+from tasks.route import maps, metrics, report, routing, sampling, ways
 from tasks.route.config import RouteConfig
-from tasks.route.eikonal import road_share, solve, to_pixels, trace
-from tasks.route.grid import to_cells
 from tasks.route.log import say
 from tasks.route.metrics import Answer
 from tasks.route.model import Model
@@ -23,6 +21,7 @@ from tasks.route.regions import Region
 from tasks.route.routing import Found, Router
 from tasks.route.sampling import Query
 from tasks.route.scene import Scene
+from tasks.route.ways import Way
 
 Values = dict[str, float | Absent]
 ROADS = ("road_f1", "road_iou", "road_precision", "road_recall")
@@ -109,7 +108,9 @@ def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -
     """Distances, paths, the tube and the solver's effort, over all questions; writes the report."""
     began = time.perf_counter()
     start = Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
-    answers, founds, losses, shares, gaps = [], [], [], [], []
+    answers, founds, losses, gaps = [], [], [], []
+    traced: list[Way | None] = []
+    similar: list[float] = []
     rows: list[dict[str, Any]] = []
     with torch.no_grad():
         for scene in scenes:
@@ -119,9 +120,11 @@ def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -
             founds.append(found)
             answers.append(pairs(found, scene.query))
             losses.append([routing.judged(cfg, f, scene.query) for f in (first, found)])
-            shares += _on_road(cfg, found, scene)
+            own = ways.of(cfg, found, scene._replace(prob=prob))
+            traced += own
+            similar += ways.apls(own, np.where(scene.query.valid, scene.query.gt, np.nan))
             gaps += _gaps(cfg, model, found, prob, scene.query)
-            rows += report.targets(cfg, found, scene)
+            rows += report.targets(cfg, found, scene, own)
     spent = _total([f.seconds for f in founds]) | {"all": time.perf_counter() - began}
     if cfg.profile_time:
         say("  ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
@@ -141,7 +144,11 @@ def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -
     return {
         **_distances(answers, founds, scenes),
         **_losses(losses),
-        "path_on_road": _mean(shares, "no mask to compare with, or no path"),
+        "path_on_road": _mean(
+            [w.on_road for w in traced if w is not None and w.on_road is not None],
+            "no mask to compare with, or no path",
+        ),
+        "apls": _mean(similar, "no true distances"),
         **_tubes(founds, gaps),
         "visited_ratio": float(np.mean([f.meta["visited_ratio"] for f in founds])),
         **_durations(cfg, model, scenes[0], run),
@@ -185,21 +192,6 @@ def _losses(losses: Sequence[Sequence[Any]]) -> Values:
     drop = 1 - last / first if first > 0 else Absent(reason="the loss was 0 from the start")
     sat = float(np.mean([b.sat_ratio for _, b in counted]))
     return {"loss_dist_start": first, "loss_dist": last, "loss_drop": drop, "sat_ratio": sat}
-
-
-def _on_road(cfg: RouteConfig, found: Found, scene: Scene) -> list[float]:
-    """Share of each path's length that lies on the true road."""
-    if scene.region.mask is None:
-        return []
-    road, ds = scene.region.mask >= 128, cfg.downsample
-    src, tgt = routing.points(scene.query)
-    cells = to_cells(tgt, ds)
-    way = routing.options(cfg, ds, early_stop=True)
-    T = solve(found.cost[None], to_cells(src, ds)[None, None], way, until=cells[None]).T[0].numpy()
-    paths = [
-        trace(T, found.cost.numpy(), (y, x), ds) for y, x in cells.tolist() if np.isfinite(T[y, x])
-    ]
-    return [road_share(to_pixels(path.points, ds), road) for path in paths if len(path.points) > 1]
 
 
 def _gaps(

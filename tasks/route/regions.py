@@ -36,6 +36,8 @@ class Region(NamedTuple):
     picture: Picture
     mask: NDArray[np.uint8] | None  # H W, 0..255: road
     cases: Cases | None
+    skeleton: NDArray[np.uint8] | None = None  # H W, 255: centre line; read when asked for
+    features: Path | None = None  # SAM-Road's encoder output of the whole image, where it is there
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,6 +68,7 @@ def open_region(
     bands: tuple[int, int, int] | None = None,
     stretch: str = "percentile",
     allow_size_mismatch: bool = False,
+    thin: bool = False,
 ) -> Region:
     """The region of a GeoTIFF; mask and distances are None where no file is there.
 
@@ -81,7 +84,22 @@ def open_region(
     cases = None
     if distances or cases_path.exists():
         cases = npz.read(cases_path, height, width, allow_size_mismatch=allow_size_mismatch)
-    return Region("/".join(tif.parts[-3:-1]), picture, roads, cases)
+    lines = sorted(tif.parent.glob("roadnet_skeleton*.png")) if thin else []
+    if thin and not lines:
+        raise AssayError(f"no {tif.parent}/roadnet_skeleton*.png", "Add it, or thin_target=false")
+    return Region(
+        "/".join(tif.parts[-3:-1]),
+        picture,
+        roads,
+        cases,
+        read_mask(lines[0], height, width) if lines else None,
+        features_of(tif),
+    )
+
+
+def features_of(tif: Path) -> Path | None:
+    """The cached encoder features beside an image, if there are any."""
+    return next(iter(sorted(tif.parent.glob("samroad_feat_full_*.npy"))), None)
 
 
 def read_mask(path: Path, height: int, width: int) -> NDArray[np.uint8]:
@@ -107,7 +125,9 @@ def read_mask(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     return mask
 
 
-def open_folder(root: Path, val_fraction: float, seed: int, p_count: int) -> Split:
+def open_folder(
+    root: Path, val_fraction: float, seed: int, p_count: int, *, thin: bool = False
+) -> Split:
     """All regions below a folder, split by city in a shuffled order.
 
     Two cities are too few to choose and to judge by different ones: the same one does both.
@@ -132,7 +152,7 @@ def open_folder(root: Path, val_fraction: float, seed: int, p_count: int) -> Spl
             f"{root} has two cities: {cities[0] if cities[0] in judging else cities[1]} "
             "both chooses the checkpoint and judges it"
         )
-    regions = [_complete(open_region(t, p_count=p_count)) for t in tifs]
+    regions = [_complete(open_region(t, p_count=p_count, thin=thin)) for t in tifs]
 
     def of(wanted: set[str]) -> list[Region]:
         return [r for r in regions if r.name.split("/")[0] in wanted]
@@ -180,7 +200,8 @@ def generate(plan: Plan, seed: int, name: str) -> tuple[Region, NDArray[np.uint8
     pixel = np.rint(yx).astype(np.int64)
     far = np.where(np.isfinite(dist) & (dist > 0), dist, np.nan)
     far[:, np.eye(far.shape[-1], dtype=bool)] = 0
-    region = Region(name, Picture(rgb, None, None, []), roads.mask, Cases(pixel, far, None, []))
+    cases = Cases(pixel, far, None, [])
+    region = Region(name, Picture(rgb, None, None, []), roads.mask, cases, roads.skeleton)
     return region, roads.skeleton
 
 

@@ -6,17 +6,18 @@ import json
 import math
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tasks.route import routing
+from tasks.route import routing, ways
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
 from tasks.route.scene import Scene
+from tasks.route.ways import Way
 
 Row = dict[str, float]
 
@@ -39,8 +40,10 @@ def peak_mib() -> float:
 
 
 @torch.no_grad()
-def targets(cfg: RouteConfig, found: routing.Found, asked: Scene) -> list[dict[str, Any]]:
-    """Every target: where it is, T, straight line, prediction, truth and error."""
+def targets(
+    cfg: RouteConfig, found: routing.Found, asked: Scene, traced: Sequence[Way | None]
+) -> list[dict[str, Any]]:
+    """Every target: where it is, T, straight line, prediction, truth and error, and the way."""
     rows = []
     for k, (y, x) in enumerate(asked.query.tgt.tolist()):
         gt = float(asked.query.gt[k])
@@ -56,6 +59,10 @@ def targets(cfg: RouteConfig, found: routing.Found, asked: Scene) -> list[dict[s
         }
         if math.isfinite(gt):
             row |= {"error_px": pred - gt, "rel_error": (pred - gt) / gt if gt else None}
+        if (way := traced[k]) is not None:
+            row |= {"way_px": way.length_px, "way_m": way.length_m, "way_on_road": way.on_road}
+            if cfg.endpoint == "offset" and found.reached[k]:
+                row["T_pixel"] = float(found.T[k]) + way.offset
         rows.append(row)
     return rows
 
@@ -71,7 +78,10 @@ def distances(cfg: RouteConfig, model: Model, asked: Scene, path: Path) -> Path:
     with torch.no_grad():
         found = routing.answer(cfg, model.router, prob, asked.query)
     y, x = asked.query.src.tolist()
-    content = {"src": {"y": y, "x": x}, "targets": targets(cfg, found, asked), **found.meta}
+    rows = targets(
+        cfg, found, asked, ways.of(cfg, found, asked._replace(prob=model.seen(asked.prob)))
+    )
+    content = {"src": {"y": y, "x": x}, "targets": rows, **found.meta}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, default=_plain))
     return path

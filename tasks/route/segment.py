@@ -21,9 +21,11 @@ from tasks.route.city.paint import smooth_noise
 from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
 from tasks.route.log import say
+from tasks.route.models.samroad import CELL, SamRoad
 
 Map = NDArray[np.float32]  # H W in [0, 1]
 VERSION = 1  # of the stitching: part of what a cached map belongs to
+STRIP = 8  # rows of cells decoded at once: 128 pixels
 RANGE = 1e-3  # how far a cached map may leave [0, 1]
 
 
@@ -33,14 +35,21 @@ def probability(
     picture: Picture,
     device: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    features: Path | None = None,
 ) -> Map:
-    """Road probability of every pixel, H W; from the cache when it holds this very map."""
-    belongs = fingerprint(cfg, net, picture) if cfg.cache_prob else {}
+    """Road probability of every pixel, H W; from the cache when it holds this very map.
+
+    `features`: SAM-Road's encoder output of the whole image, decoded in place of the image.
+    """
+    belongs = fingerprint(cfg, net, picture, features) if cfg.cache_prob else {}
     if cfg.cache_prob:
         kept = recall(cfg.cache_prob, belongs, picture.rgb.shape[:2], cfg.cache_policy)
         if kept is not None:
             return kept
-    prob = _segment(cfg, net, picture, device, progress)
+    if features is not None:
+        prob = _finished(cfg, picture, decoded(net, features, picture.rgb.shape[:2], device))
+    else:
+        prob = _segment(cfg, net, picture, device, progress)
     if cfg.cache_prob:
         keep(cfg.cache_prob, prob, belongs)
     return prob
@@ -54,7 +63,7 @@ def _segment(
     device: str,
     progress: Callable[[int, int], None],
 ) -> Map:
-    """Stitch, blur, clear what holds no data."""
+    """The stitched windows."""
     image = torch.from_numpy(picture.rgb).permute(2, 0, 1)
     side = patch_of(cfg, net)
     net.eval()
@@ -77,7 +86,40 @@ def _segment(
         device=device,
         progress=progress,
     )
-    prob: Map = made[0].numpy()
+    return _finished(cfg, picture, made[0].numpy())
+
+
+@torch.no_grad()
+def decoded(net: nn.Module, path: Path, shape: tuple[int, ...], device: str) -> Map:
+    """Road probability H W from encoder features C ceil(H/16) ceil(W/16), strip by strip.
+
+    The decoder's layers each work inside one cell of 16 pixels: strips leave no seam.
+
+    Raises:
+        AssayError: not readable, another shape, no floats, or not finite.
+    """
+    assert isinstance(net, SamRoad)
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise AssayError(f"{path} cannot be read as an array ({error})") from error
+    wanted = (net.shape.neck, *(-(-n // CELL) for n in shape))
+    if features.shape != wanted or features.dtype.kind != "f":
+        raise AssayError(
+            f"{path} is {features.dtype} {features.shape}, the image needs floats {wanted}",
+            "Make it again, or cached_features=false",
+        )
+    net.eval()
+    rows = []
+    for first in range(0, wanted[1], STRIP):
+        part = torch.from_numpy(features[:, first : first + STRIP].astype(np.float32))[None]
+        rows.append(net.decode(part.to(device)).sigmoid()[0].cpu().numpy())
+    prob: Map = np.concatenate(rows)[: shape[0], : shape[1]]
+    return prob
+
+
+def _finished(cfg: RouteConfig, picture: Picture, prob: Map) -> Map:
+    """Blurred once, no road where there is no data."""
     if cfg.smooth_sigma:
         prob = gaussian_filter(prob, cfg.smooth_sigma, mode="nearest").astype(np.float32)
     if picture.nodata is not None:
@@ -105,7 +147,9 @@ def degraded(mask: NDArray[np.uint8], noise: float, seed: int) -> Map:
     return prob
 
 
-def fingerprint(cfg: RouteConfig, net: nn.Module, picture: Picture) -> dict[str, Any]:
+def fingerprint(
+    cfg: RouteConfig, net: nn.Module, picture: Picture, features: Path | None = None
+) -> dict[str, Any]:
     """All that a map depends on."""
     pixels = hashlib.sha256(picture.rgb.tobytes())
     if picture.nodata is not None:
@@ -123,6 +167,7 @@ def fingerprint(cfg: RouteConfig, net: nn.Module, picture: Picture) -> dict[str,
         "sigma": cfg.smooth_sigma,
         "tta": cfg.tta,
         "version": VERSION,
+        **({"features": hashlib.sha256(features.read_bytes()).hexdigest()} if features else {}),
     }
 
 

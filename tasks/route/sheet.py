@@ -6,15 +6,15 @@ from core.contract import Criterion, Metric, Space, Variant
 
 
 def _share(name: str, doc: str) -> Metric:
-    return Metric(name=name, unit="1", direction="max", doc=doc, split="test")
+    return Metric(name=name, unit="1", direction="max", doc=doc)
 
 
 def _error(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc, split="test")
+    return Metric(name=name, unit=unit, direction="min", doc=doc)
 
 
 def _duration(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc, split="test", timing=True)
+    return Metric(name=name, unit=unit, direction="min", doc=doc, timing=True)
 
 
 METRICS = (
@@ -39,6 +39,7 @@ METRICS = (
     _share("top1_acc", "nearest target named"),
     _share("top1_acc_adv", "... more than the straight line's"),
     _share("path_on_road", "length of the paths on the true road"),
+    _share("apls", "similarity of path lengths on the map and on the true roads"),
     _error("loss_dist_start", "1", "distance loss before learning"),
     _error("loss_dist", "1", "distance loss of the judged checkpoint"),
     _share("loss_drop", "1 - loss_dist / loss_dist_start"),

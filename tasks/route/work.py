@@ -37,7 +37,11 @@ def data(cfg: RouteConfig, run: Run) -> Split:
         return Split([], [], [whole_image(cfg)])
     if cfg.data_root is not None:
         return regions.open_folder(
-            cfg.data_root, cfg.val_fraction, cfg.city_seed, regions.CASES[cfg.npz_variant]
+            cfg.data_root,
+            cfg.val_fraction,
+            cfg.city_seed,
+            regions.CASES[cfg.npz_variant],
+            thin=cfg.thin_target,
         )
     return regions.generated(plan(cfg), cfg.city_seed, cfg.cities, cfg.regions, cfg.val_fraction)
 
@@ -123,7 +127,7 @@ def _step(
         model.net.train()
         side = getattr(model.net, "patch", 0)  # SAM sees one size only
         batch = crops.draw(cfg, data.train, run.seed, step, run.device, side)
-        terms["seg"] = crops.seg_loss(model.net(batch.rgb), batch.road, cfg.pos_weight, cfg.dice)
+        terms["seg"] = crops.seg_loss(cfg, model.net(batch.rgb), batch.road, batch.thin)
     if step > cfg.total_steps - cfg.steps:
         far, row = distance_terms(cfg, model, data, asked, run, step)
         terms |= far

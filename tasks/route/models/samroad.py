@@ -175,6 +175,11 @@ class SamRoad(nn.Module):
         out: Tensor = self.map_decoder(self.image_encoder(self.normalise(rgb)))
         return out
 
+    def decode(self, features: Float[Tensor, "B C g k"]) -> Float[Tensor, "B 16*g 16*k"]:
+        """Road logits of the encoder's features; no layer of the decoder looks beyond its cell."""
+        out: Tensor = self.map_decoder(features)
+        return out[:, 1]
+
     def forward(self, rgb: Shaped[Tensor, "B 3 S S"]) -> Float[Tensor, "B S S"]:
         """Road logits."""
         return self.both(rgb)[:, 1]
