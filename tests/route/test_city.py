@@ -151,9 +151,29 @@ def test_split_holds_out_whole_cities(tmp_path: Path) -> None:
     cities = [{r.name.split("/")[0] for r in part} for part in made]
     assert len(cities[1]) == 1
     assert len(cities[0]) == 2
+    assert len(made.test) == 2
     assert not cities[0] & cities[1]
+    pixels = [{r.picture.rgb.tobytes() for r in part} for part in made]
+    assert not pixels[2] & (pixels[0] | pixels[1])  # judged on streets that chose nothing
     with pytest.raises(AssayError, match="0 regions of 0 cities"):
         regions.open_folder(tmp_path, 0.1, 0, 20)
+
+
+@pytest.mark.parametrize(("cities", "counts"), [(2, (1, 1, 1)), (3, (1, 1, 1)), (6, (4, 1, 1))])
+def test_a_folder_chooses_and_judges_by_different_cities_where_it_can(
+    tmp_path: Path, cities: int, counts: tuple[int, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    region, skeleton = regions.generate(SMALL._replace(width=0), 0, "a/b")
+    for c in range(cities):
+        regions.write_region(region._replace(name=f"c{c}/r"), skeleton, SMALL, 0, tmp_path)
+    made = regions.open_folder(tmp_path, 0.1, 0, 20)
+    names = [{r.name for r in part} for part in made]
+    assert tuple(map(len, names)) == counts
+    assert not names[0] & (names[1] | names[2])
+    shared = cities == 2
+    assert (names[1] == names[2]) is shared
+    said = capsys.readouterr().err
+    assert ("both chooses the checkpoint and judges it" in said) is shared
 
 
 def test_a_folder_with_a_region_that_lacks_its_mask(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from core.contract import Absent
 from core.errors import AssayError
-from tasks.route import overlay, pictures, regions, routing, scene, tools, work
+from tasks.route import maps, measure, overlay, pictures, regions, routing, scene, tools, work
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
 from tests.route.conftest import MakeRun, config
@@ -273,6 +273,27 @@ def test_a_run_on_a_folder_learns_and_measures(tmp_path: Path, make_run: MakeRun
     assert 0 <= metrics["road_f1"] <= 1
     assert metrics["dist_mre"] > 0
     assert metrics["euclid_bias"] < 0
+
+
+def test_the_choice_of_the_checkpoint_sees_every_case_and_not_the_judges(
+    make_run: MakeRun,
+) -> None:
+    cfg = config(model="mask", mask_noise=0.6, val_cases=3, seg_steps=0)
+    run = make_run(cfg)
+    data = work.data(cfg, run)
+    model = Model(torch.nn.Identity(), routing.Router(cfg), None, [])
+    got = measure.quick(cfg, model, data.val, None, run)
+    errors: list[float] = []
+    (region,) = data.val
+    prob = maps.of(cfg, model.net, region, run).prob
+    for query in measure.questions(cfg, region, 3):
+        with torch.no_grad():
+            pred = routing.answer(cfg, model.router, torch.from_numpy(prob), query).pred.numpy()
+        errors += (np.abs(pred - query.gt) / query.gt).tolist()
+    assert len(errors) > 3 * 10
+    assert got["dist_mre"] == pytest.approx(np.mean(errors))
+    judged = measure.quick(cfg, model, data.test, None, run)
+    assert judged["dist_mre"] != got["dist_mre"]
 
 
 @pytest.mark.slow

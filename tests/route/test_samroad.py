@@ -5,11 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from core.errors import AssayError
+from tasks.route import maps, segment
+from tasks.route.geotiff import Picture
 from tasks.route.models import samfile
 from tasks.route.models.samroad import Encoder, SamRoad, Shape
+from tasks.route.regions import Region
+from tests.route.conftest import MakeRun, config
 
 TINY = Shape(dim=24, depth=4, heads=3, side=7, window=3, neck=16)  # padded windows: 7 = 3 + 3 + 1
 
@@ -177,3 +182,48 @@ def test_raw_sam_is_resized_by_block_number(tmp_path: Path) -> None:
         else:
             assert torch.equal(made[key], raw[key])
     assert made["image_encoder.pos_embed"].shape == (1, 4, 4, 6)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (150, 180)])
+def test_cached_features_decode_to_the_network_own_map(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Against the whole network on one window, and the decoder in one piece on a larger image."""
+    net = randomised(SamRoad(SMALL))
+    assert isinstance(net, SamRoad)
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    cells = [-(-n // 16) for n in size]
+    if size == (64, 64):
+        x = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            features = net.image_encoder(net.normalise(x))[0].numpy()
+            want = net(x)[0].sigmoid().numpy()
+    else:
+        features = rng.normal(size=(16, *cells)).astype(np.float32)
+        with torch.no_grad():
+            want = net.map_decoder(torch.from_numpy(features)[None])[0, 1].sigmoid().numpy()
+    path = tmp_path / "samroad_feat_full_x.npy"
+    np.save(path, features)
+    cfg = config(model="samroad", ckpt=path, cached_features=True, seg_steps=0)
+    picture = Picture(rgb, None, None, [])
+    got = segment.probability(cfg, net, picture, "cpu", features=path)
+    np.testing.assert_allclose(got, want[: size[0], : size[1]], atol=1e-5)
+    np.save(path, features[:, :-1])
+    with pytest.raises(AssayError, match="the image needs floats"):
+        segment.probability(cfg, net, picture, "cpu", features=path)
+    np.save(path, np.full_like(features, np.nan))
+    with pytest.raises(AssayError, match="NaN or infinite probabilities"):
+        segment.probability(cfg, net, picture, "cpu", features=path)
+
+
+def test_cached_features_belong_to_an_encoder_that_stays(tmp_path: Path, make_run: MakeRun) -> None:
+    ckpt = tmp_path / "a.ckpt"
+    with pytest.raises(ValidationError, match="an encoder that stays"):
+        config(model="samroad", ckpt=ckpt, cached_features=True)
+    with pytest.raises(ValidationError, match="give model=samroad"):
+        config(cached_features=True)
+    cfg = config(model="samroad", ckpt=ckpt, cached_features=True, seg_steps=0)
+    lone = Region("a/b", Picture(np.zeros((64, 64, 3), np.uint8), None, None, []), None, None)
+    with pytest.raises(AssayError, match="no samroad_feat_full_"):
+        maps.of(cfg, SamRoad(SMALL), lone, make_run(config()))
