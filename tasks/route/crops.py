@@ -48,9 +48,7 @@ def draw(
     return Crops((rgb * gain + lift).clamp(0, 255).to(device), road, thin[0] if thin else None)
 
 
-def _one(
-    side: int, region: Region, rng: np.random.Generator, thin: bool
-) -> list[Tensor]:
+def _one(side: int, region: Region, rng: np.random.Generator, thin: bool) -> list[Tensor]:
     """Image 3 S S, road S S, and centre lines S S if asked for; all cut and turned alike."""
     height, width = region.size
     if min(height, width) < side:
