@@ -46,13 +46,14 @@ async def opened(
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until nothing is being read."""
-    for _ in range(2):
+    """Wait until nothing is being read, and nothing was asked for meanwhile."""
+    calm = 0
+    while calm < 2:
         await pilot.pause()
+        going = [w for w in pilot.app.workers if not w.is_finished]
+        calm = 0 if going else calm + 1
         with contextlib.suppress(WorkerCancelled):  # a newer one took its place
-            going = [w for w in pilot.app.workers if not w.is_finished]
             await pilot.app.workers.wait_for_complete(going)
-    await pilot.pause()
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
