@@ -8,8 +8,6 @@ torchvision: only then the two operators are defined in plain torch, if they are
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -25,7 +23,7 @@ _kept: list[Library] = []  # an operator lives as long as the Library that defin
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
-class _Torchvision(importlib.abc.MetaPathFinder):
+class _Torchvision:  # importlib.abc would be 10 ms of every start
     """Steps in once, before torchvision is looked up by the ordinary finders."""
 
     def find_spec(

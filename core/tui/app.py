@@ -94,6 +94,7 @@ class Assay(App[None]):
         Tab("ablation", "Ablation", "Ablate"),
         Tab("logs", "Logs", "Logs"),
     )
+    DEFAULT_MODE = "dashboard"  # so that no empty screen is made before it
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "dashboard": _page("dashboard", "Dashboard"),
         "launch": _page("launch", "Launch"),
@@ -115,6 +116,10 @@ class Assay(App[None]):
 
     def __init__(self, project: Project, *, start: str = "dashboard") -> None:
         super().__init__()
+        for theme in THEMES:  # before the first style sheet is read, so that it is read once
+            self.register_theme(theme)
+        if self.theme == "textual-dark":  # TEXTUAL_THEME names none
+            self.theme = DARK.name
         self.source = Source(project)
         self.last: Pulse | None = None
         self.start = start
@@ -123,11 +128,7 @@ class Assay(App[None]):
         self.shown: set[str] = set()  # studies that were opened because we started them
 
     def on_mount(self) -> None:
-        """Themes, the first screen, and the pulse."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        if self.theme == "textual-dark":  # TEXTUAL_THEME names none
-            self.theme = DARK.name
+        """The first screen, and the pulse."""
         self.theme_changed_signal.subscribe(self, self._repaint)
         self.switch_mode(self.start)
         self.set_interval(POLL_S, self.look)

@@ -8,8 +8,6 @@ import subprocess
 import time
 from typing import NamedTuple
 
-import psutil
-
 from core.project import Project
 
 SLOW_S = 10.0  # between looks at git and the GPU, which start a process
@@ -32,10 +30,11 @@ class Gauge:
         self._next = 0.0
         self._code = self._gpu = ""
         self._smi = shutil.which("nvidia-smi")
-        psutil.cpu_percent()  # the first answer means nothing
 
     def look(self) -> Machine:
         """The state now."""
+        import psutil  # in the thread that looks, after the first frame
+
         if time.monotonic() >= self._next:
             self._code = _code(self._project)
             self._gpu = _gpu(self._smi)

@@ -6,12 +6,14 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import AssayError
-from core.ledger import Ledger, folder, query
 from core.project import Project
 from core.tui.machine import Gauge, Machine
+
+if TYPE_CHECKING:
+    from core.ledger import Ledger
 
 PAGE = 500  # runs of a page of the ledger
 
@@ -63,7 +65,9 @@ class Source:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger, opened when it is first asked for."""
+        """The ledger, imported and opened when it is first asked for: after the first frame."""
+        from core.ledger import Ledger
+
         if self._ledger is None:
             self._ledger = Ledger(self.project)
         return self._ledger
@@ -112,6 +116,7 @@ class Source:
 
     def _task(self, known: Any, name: str) -> TaskRow:
         from core import acceptance
+        from core.ledger import query
 
         try:
             task = known.find(name)
@@ -189,6 +194,8 @@ class Source:
 
     def folder(self, run: str) -> Path | None:
         """The run's folder, where it is on this machine."""
+        from core.ledger import folder
+
         return folder(self.project, run)
 
 
@@ -211,4 +218,6 @@ def _stray(place: Path) -> str:
 
 def quoted(names: Sequence[str]) -> str:
     """Names as a list in a filter."""
+    from core.ledger import query
+
     return ", ".join(map(query.quote, names)) or "null"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 from core.project import Project
 from tests import toy
@@ -28,9 +29,29 @@ asyncio.run(main())
 """
 
 
-def test_no_screen_loads_torch_optuna_or_wandb(history: Project) -> None:
+FIRST = """
+import asyncio, json, sys
+from core import project
+from core.tui.app import Assay
+from core.tui.screens.page import Page
+Assay.look = Page.reload = lambda self: None  # what comes after the first frame
+
+async def main():
+    app = Assay(project.find())
+    async with app.run_test(size=(120, 34)) as pilot:
+        await pilot.pause()
+        made = [type(one).__name__ for stack in app._screen_stacks.values() for one in stack]
+        late = ("psutil", "pydantic", "sqlite3", "core.ledger", "core.study", "yaml")
+        print(json.dumps([made, app.theme, [name for name in late if name in sys.modules]]))
+
+asyncio.run(main())
+"""
+
+
+def seen(code: str, history: Project) -> Any:
+    """What a process of its own prints last."""
     done = subprocess.run(
-        [sys.executable, "-c", VISIT],
+        [sys.executable, "-c", code],
         cwd=history.root,
         env={"PYTHONPATH": str(toy.ROOT), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         capture_output=True,
@@ -38,4 +59,12 @@ def test_no_screen_loads_torch_optuna_or_wandb(history: Project) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_first_frame_makes_one_screen_and_imports_only_what_it_draws(history: Project) -> None:
+    assert seen(FIRST, history) == [["Dashboard"], "assay", []]
+
+
+def test_no_screen_loads_torch_optuna_or_wandb(history: Project) -> None:
+    assert seen(VISIT, history) == []
