@@ -7,6 +7,7 @@ Random weights, one thread, CPU time, interleaved. INT8 need not win: the report
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import tempfile
@@ -42,8 +43,8 @@ def at(side: int, folder: Path) -> dict[str, Any]:
 
     ways = {
         "torch fp32": (eager, sum(p.numel() for p in net.parameters()) * 4),
-        "onnxruntime fp32": (deploy.session(plain, x, 1), plain.stat().st_size),
-        "onnxruntime int8": (deploy.session(small, x, 1), small.stat().st_size),
+        "onnxruntime fp32": (functools.partial(deploy.session(plain, 1), x), plain.stat().st_size),
+        "onnxruntime int8": (functools.partial(deploy.session(small, 1), x), small.stat().st_size),
     }
     want = eager()
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -30,12 +30,12 @@ def _metric(name: str, direction: str, doc: str, split: str = "test", **more: An
 
 
 FAST: dict[str, Any] = {  # learns on two CPU cores in minutes
-    "max_iters": 200,
+    "max_iters": 120,
     "batch_size": 8,
     "lr": 3e-3,
     "init_output_bias": True,
     "amp": "auto",
-    "val_every": 50,
+    "val_every": 30,
     "log_every": 10,
 }
 

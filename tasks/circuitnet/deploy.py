@@ -1,8 +1,9 @@
-"""The network as an ONNX file, in float32 or really in INT8, with its measured size and latency."""
+"""The network as an ONNX file, in float32 or really in INT8: its size, latency and quality."""
 
 from __future__ import annotations
 
 import csv
+import functools
 import logging
 import warnings
 from collections.abc import Callable
@@ -15,14 +16,26 @@ import torch
 from core.contract import Run
 from core.errors import AssayError
 from core.kit.timing import measure
-from tasks.circuitnet import network
+from tasks.circuitnet import charts, dataset, metrics, network
+from tasks.circuitnet.charts import Point
 from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.dataset import Split
 from tasks.circuitnet.network import Array
 
 say = logging.getLogger("circuitnet").warning
 
 NAMES = {"fp32": "model.onnx", "int8": "model_int8.onnx"}
 REPEATS = 30
+
+
+Call = Callable[[Array], Array]  # features B C H W -> maps B 1 H W
+
+
+class Quality(NamedTuple):
+    """Official means over the test maps."""
+
+    nrms: float
+    ssim: float
 
 
 class Form(NamedTuple):
@@ -33,15 +46,21 @@ class Form(NamedTuple):
     median_ms: float
     p95_ms: float
     max_difference: float  # from torch in float32, over the same input
+    quality: Quality | None  # None: exported for a side that the test maps do not have
+
+    def cells(self) -> tuple[str | float, ...]:
+        """A row of deploy.csv."""
+        return (*self[:-1], *(self.quality or ("", "")))
 
 
 def export(
     cfg: CircuitnetConfig, run: Run, *, ckpt: str, out: str = "", int8: bool = False, side: int = 0
 ) -> list[Path]:
-    """model.onnx, and with `int8` model_int8.onnx; deploy.csv says how large and how fast.
+    """model.onnx, and with `int8` model_int8.onnx; deploy.csv and deploy.png compare them.
 
     The INT8 file is quantised by onnxruntime (static QDQ, convolutions, weights a channel, ranges
-    from `calib_maps` training maps). `side`: of the maps that are timed; default: the data's.
+    from `calib_maps` training maps). `side`: of the maps that are timed; default: the data's. On
+    another side than the data's there is no quality to measure, and its columns stay empty.
     """
     folder = Path(out) if out else run.dir / "export"
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,18 +71,21 @@ def export(
     files = [write(net, shape, folder / NAMES["fp32"])]
     if int8:
         files.append(quantise(files[0], features, folder / NAMES["int8"]))
-    x = features[0][:1]
-    if side:
+    x, test = features[0][:1], dataset.read(cfg).test
+    if x.shape != shape:
         x = np.random.default_rng(0).random(shape, dtype=np.float32)
-    rows = compare(net, files, x, run)
+    fits = test.one(0)[0].shape == shape[1:]
+    rows = compare(net, files, x, test if fits else None, run)
     with (folder / "deploy.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([Form._fields, *rows])
+        lines = [(*Form._fields[:-1], *Quality._fields), *(row.cells() for row in rows)]
+        csv.writer(file, lineterminator="\n").writerows(lines)
     for row in rows:
         say(
             f"{row.name:22} {row.kb:8.1f} kB {row.median_ms:8.2f} ms (p95 {row.p95_ms:.2f}), "
             f"largest difference {row.max_difference:.1e}"
+            + (f", SSIM {row.quality.ssim:.4f}" if row.quality else "")
         )
-    return [*files, folder / "deploy.csv"]
+    return [*files, folder / "deploy.csv", *draw(rows, folder)]
 
 
 def write(net: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Path:
@@ -127,35 +149,63 @@ def quantise(source: Path, features: list[Array], path: Path) -> Path:
     return path
 
 
-def compare(net: torch.nn.Module, files: list[Path], x: Array, run: Run) -> list[Form]:
-    """Torch and every ONNX file over one input: size, latency at one map, difference from torch."""
-    given = torch.from_numpy(x)
+def compare(
+    net: torch.nn.Module, files: list[Path], x: Array, test: Split | None, run: Run
+) -> list[Form]:
+    """Torch and every ONNX file: size; latency, difference over one input; quality over `test`."""
 
     @torch.inference_mode()
-    def eager() -> Array:
-        result: Array = net(given).numpy()
+    def eager(x: Array) -> Array:
+        result: Array = net(torch.from_numpy(x)).numpy()
         return result
 
-    want = eager()
-    ways: list[tuple[str, float, Callable[[], Array]]] = [
+    want = eager(x)
+    ways: list[tuple[str, float, Call]] = [
         ("torch eager fp32", sum(p.numel() for p in net.parameters()) * 4 / 1024, eager)
     ]
     for file in files:
         name = "onnxruntime " + ("int8" if file.name == NAMES["int8"] else "fp32")
-        ways.append((name, file.stat().st_size / 1024, session(file, x, run.threads)))
+        ways.append((name, file.stat().st_size / 1024, session(file, run.threads)))
     rows = []
-    with run.quiet():
-        for name, kb, call in ways:
-            time = measure(call, warm_up=3, repeats=REPEATS)
-            apart = float(np.abs(call() - want).max())
-            rows.append(
-                Form(name, round(kb, 1), round(time.median_ms, 3), round(time.p95_ms, 3), apart)
-            )
+    for done, (name, kb, call) in enumerate(ways, 1):
+        with run.quiet():
+            time = measure(functools.partial(call, x), warm_up=3, repeats=REPEATS)
+        apart = float(np.abs(call(x) - want).max())
+        quality = judge(call, test) if test else None
+        times = (round(time.median_ms, 3), round(time.p95_ms, 3))
+        rows.append(Form(name, round(kb, 1), *times, apart, quality))
+        run.progress(done, len(ways), name)
     return rows
 
 
-def session(file: Path, x: Array, threads: int) -> Callable[[], Array]:
-    """A function that runs an ONNX file over one input on that many threads."""
+def judge(call: Call, test: Split) -> Quality:
+    """The official NRMS and SSIM of one way to run the network, map by map as it is timed."""
+    parts = []
+    for x, label in test.batches(1):
+        want, got = torch.from_numpy(label[:, 0]), torch.from_numpy(call(x)[:, 0])
+        parts.append(metrics.score(want, got, Quality._fields))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in Quality._fields}
+    means = metrics.summary(joined, "compat")
+    return Quality(means["nrms"].value, means["ssim"].value)
+
+
+def draw(rows: list[Form], folder: Path) -> list[Path]:
+    """deploy.png: latency, SSIM and (as area) size of every form whose quality is known."""
+    largest = max(row.kb for row in rows)
+    points = [
+        Point(f"{r.name}, {r.kb:.0f} kB", r.median_ms, r.quality.ssim, r.kb / largest, r.name)
+        for r in rows
+        if r.quality
+    ]
+    if not points:
+        return []
+    labels = {"x_label": "median latency of one map, ms", "y_label": "SSIM on the test maps"}
+    title = "Ways to run the network: area is size"
+    return [charts.scatter(folder / "deploy.png", points, **labels, title=title)]
+
+
+def session(file: Path, threads: int) -> Call:
+    """An ONNX file as a function of features, on that many threads."""
     _need("onnxruntime")
     import onnxruntime
 
@@ -164,7 +214,7 @@ def session(file: Path, x: Array, threads: int) -> Callable[[], Array]:
     options.log_severity_level = 3
     made: Any = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
 
-    def call() -> Array:
+    def call(x: Array) -> Array:
         out: Array = made.run(None, {"feature": x})[0]
         return out
 

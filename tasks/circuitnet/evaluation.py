@@ -149,10 +149,16 @@ def _rivals(scored: Scored) -> dict[str, float | Absent]:
     best_nrms = min(m["nrms"] for m in rivals.values())
     best_ssim = max(m["ssim"] for m in rivals.values())
     rudy = rivals.get("RUDY")
-    out["nrms_over_rudy"] = ours["nrms"] / rudy["nrms"] if rudy else gone
-    out["nrms_over_trivial"] = ours["nrms"] / best_nrms
+    out["nrms_over_rudy"] = _over(ours["nrms"], rudy["nrms"]) if rudy else gone
+    out["nrms_over_trivial"] = _over(ours["nrms"], best_nrms)
     out["ssim_over_trivial"] = ours["ssim"] - best_ssim
     return out
+
+
+def _over(ours: float, theirs: float) -> float | Absent:
+    if theirs > 0:
+        return ours / theirs
+    return Absent(reason="a trivial map has no error: are these maps the training's own?")
 
 
 def _validation(cfg: CircuitnetConfig, network: Network, data: Data) -> float | Absent:

@@ -5,10 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from core.contract import Run, TaskConfig
 from core.errors import AssayError
-from tasks.circuitnet import annotation, raw, sample_maps, stats, tools
+from core.run import LiveRun
+from core.testing.tiny import tiny_spec
+from tasks.circuitnet import annotation, maps, network, raw, sample_maps, stats, task, tools, use
+from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.model import build
 from tasks.circuitnet.preprocess import Recipe, pack
 
 CFG = TaskConfig()
@@ -67,6 +72,28 @@ def test_the_real_sample_passes_end_to_end(run: Run, tmp_path: Path) -> None:
     packed = pack(sample_maps.complete(), Recipe())
     feature = np.load(tmp_path / "out" / "feature" / f"{sample_maps.LABELLED}.npy")
     assert np.array_equal(feature, packed.feature)
+
+
+def test_the_real_sample_is_evaluated_and_predicted(tmp_path: Path) -> None:
+    """Raw tree, preprocess, csv, an official weight file, metrics, heat map."""
+    run = LiveRun(tiny_spec(task, tmp_path / "run"), task)
+    tools.sample(CFG, run, out=str(tmp_path / "raw"))
+    root, name = tmp_path / "data", sample_maps.LABELLED
+    tools.preprocess(CFG, run, raw=str(tmp_path / "raw"), out=str(root), workers=1)
+    for half in ("train", "test"):
+        annotation.write(root / f"{half}.csv", [name])
+    cfg = CircuitnetConfig(dataroot=root, width=0.125, select_on="test")
+    torch.save({"state_dict": build(cfg).state_dict()}, tmp_path / "official.pth")
+    found = use.evaluate(cfg, run, ckpt=str(tmp_path / "official.pth"))
+    label = np.round(np.load(root / "label" / f"{name}.npy").clip(0, 1).astype(np.float32) * 255)
+    root_mean = np.sqrt((label.astype(float) ** 2).mean())
+    assert found["zero_nrms"] == pytest.approx(root_mean / np.ptp(label), abs=1e-9)
+    assert np.isfinite(found["ssim"])
+    assert "no error" in str(found["nrms_over_trivial"])  # one layout: its mean is the label itself
+    loaded = network.load(cfg, tmp_path / "official.pth", "cpu")
+    made = maps.infer(cfg, loaded, tmp_path / "maps", run)
+    assert [p.name for p in made] == [f"{name}.npy", f"{name}.png", "hotspots.csv"]
+    assert np.load(made[0]).shape == (256, 256)
 
 
 def test_layouts_of_real_placements_are_split_by_family(run: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from core.testing import tiny_run
 from core.testing.tiny import Result
 from tasks.circuitnet import bootstrap, deploy, sensitivity, task, use
 from tasks.circuitnet.bootstrap import paired
+from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.model import GPDL
 from tasks.circuitnet.published import PUBLISHED
 from tasks.circuitnet.sensitivity import Row
@@ -145,6 +146,30 @@ def test_onnx_files_agree_with_torch_and_int8_is_small(tmp_path: Path) -> None:
     small = deploy.quantise(plain, features, tmp_path / deploy.NAMES["int8"])
     with torch.inference_mode():
         want = net(torch.from_numpy(features[0])).numpy()
-    np.testing.assert_allclose(deploy.session(plain, features[0], 1)(), want, atol=1e-5)
-    np.testing.assert_allclose(deploy.session(small, features[0], 1)(), want, atol=0.05)
+    np.testing.assert_allclose(deploy.session(plain, 1)(features[0]), want, atol=1e-5)
+    np.testing.assert_allclose(deploy.session(small, 1)(features[0]), want, atol=0.05)
     assert small.stat().st_size <= 0.5 * plain.stat().st_size
+
+
+@pytest.mark.slow
+def test_export_measures_size_latency_and_quality_of_every_form(
+    trained: Result, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    cfg: CircuitnetConfig = trained.config  # type: ignore[assignment]
+    ckpt = str(trained.run.judged())
+    made = deploy.export(cfg, trained.run, ckpt=ckpt, out=str(tmp_path / "own"), int8=True)
+    names = ["model.onnx", "model_int8.onnx", "deploy.csv", "deploy.png"]
+    assert [p.name for p in made] == names
+    rows = list(csv.DictReader((tmp_path / "own" / "deploy.csv").read_text().splitlines()))
+    torch_row, onnx_row, int8_row = rows
+    assert float(torch_row["ssim"]) == trained.metrics["ssim"]
+    assert float(onnx_row["nrms"]) == pytest.approx(trained.metrics["nrms"], abs=1e-4)
+    assert float(int8_row["kb"]) > 0
+    assert float(int8_row["max_difference"]) > float(onnx_row["max_difference"])
+    other = deploy.export(cfg, trained.run, ckpt=ckpt, out=str(tmp_path / "other"), side=48)
+    assert [p.name for p in other] == ["model.onnx", "deploy.csv"]
+    assert all(
+        (row["nrms"], row["ssim"]) == ("", "")
+        for row in csv.DictReader((tmp_path / "other" / "deploy.csv").read_text().splitlines())
+    )
