@@ -13,7 +13,6 @@ from core.export.line import Line, Position
 from core.ledger import Ledger
 from core.ledger.record import RunRecord
 from core.project import Project
-from tests import toy
 
 
 class Kept:
@@ -74,9 +73,8 @@ class Told:
 
 
 @pytest.fixture
-def run(project: Project) -> RunRecord:
-    toy.assay(project.root, "run", "toy", check=True)
-    return Ledger(project).find("@last")
+def run(ran: Project) -> RunRecord:
+    return Ledger(ran).find("@last")
 
 
 def row(run: RunRecord, **other: Any) -> dict[str, Any]:
@@ -85,25 +83,25 @@ def row(run: RunRecord, **other: Any) -> dict[str, Any]:
     return plain | {"verdict": verdict} | other
 
 
-def feed(project: Project, run: RunRecord, sink: Kept, said: Told, **other: Any) -> Line:
-    line = Line(sink, project.run_dir(run.run), said)
+def feed(ran: Project, run: RunRecord, sink: Kept, said: Told, **other: Any) -> Line:
+    line = Line(sink, ran.run_dir(run.run), said)
     line.follow(row(run, **other), lambda: run, last=True)
     return line
 
 
-def test_a_sink_gets_a_run_once_in_order(project: Project, run: RunRecord) -> None:
+def test_a_sink_gets_a_run_once_in_order(ran: Project, run: RunRecord) -> None:
     sink, said = Kept(), Told()
-    feed(project, run, sink, said)
+    feed(ran, run, sink, said)
     assert sink.steps == list(range(1, 21))
     kinds = [what[0] for what in sink.said if what[0] != "log"]
     assert kinds == ["begin", "end", "judge", "close"]
-    feed(project, run, sink, said)  # another exporter: it knows that nothing is lacking
+    feed(ran, run, sink, said)  # another exporter: it knows that nothing is lacking
     assert len(sink.said) == 24
     assert said.lines == []
 
 
-def test_a_run_that_goes_on_is_followed(project: Project, run: RunRecord) -> None:
-    folder = project.run_dir(run.run)
+def test_a_run_that_goes_on_is_followed(ran: Project, run: RunRecord) -> None:
+    folder = ran.run_dir(run.run)
     lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "events.jsonl").write_bytes(b"".join(lines[:20]) + lines[20][:10])
     sink, going = Kept(), row(run, status="running", ended=None, verdict=None)
@@ -122,41 +120,41 @@ def test_a_run_that_goes_on_is_followed(project: Project, run: RunRecord) -> Non
     assert line.position.judged is not None
 
 
-def test_a_sink_that_fails_gets_all_of_it_next_time(project: Project, run: RunRecord) -> None:
+def test_a_sink_that_fails_gets_all_of_it_next_time(ran: Project, run: RunRecord) -> None:
     said = Told()
     for fails in ("begin", "log", "end", "judge", "close"):
-        line = feed(project, run, Kept(fails), said)
+        line = feed(ran, run, Kept(fails), said)
         assert line.broken
         assert line.position == Position()
     assert len(said.lines) == 5
     assert "No space left" in said.lines[0]
     sink = Kept()
-    assert feed(project, run, sink, said).position.judged is not None
+    assert feed(ran, run, sink, said).position.judged is not None
     assert sink.steps == list(range(1, 21))
 
 
-def test_two_exporters_do_not_write_the_same_run(project: Project, run: RunRecord) -> None:
+def test_two_exporters_do_not_write_the_same_run(ran: Project, run: RunRecord) -> None:
     going = row(run, status="running", ended=None)
     first, second = Kept(), Kept()
-    one = Line(first, project.run_dir(run.run), Told())
+    one = Line(first, ran.run_dir(run.run), Told())
     one.follow(going, lambda: run, last=False)
-    feed(project, run, second, Told())
+    feed(ran, run, second, Told())
     assert first.steps
     assert second.said == []
 
 
-def write(project: Project, run: RunRecord, *events: Any) -> None:
+def write(ran: Project, run: RunRecord, *events: Any) -> None:
     lines = [e if isinstance(e, str) else json.dumps(e) for e in events]
-    (project.run_dir(run.run) / "events.jsonl").write_text("".join(f"{one}\n" for one in lines))
+    (ran.run_dir(run.run) / "events.jsonl").write_text("".join(f"{one}\n" for one in lines))
 
 
 def log(step: Any, **values: Any) -> dict[str, Any]:
     return {"t": 1.0, "kind": "log", "step": step, "values": values}
 
 
-def test_damage_is_skipped_and_named(project: Project, run: RunRecord) -> None:
+def test_damage_is_skipped_and_named(ran: Project, run: RunRecord) -> None:
     write(
-        project,
+        ran,
         run,
         log(1, loss=1.0),
         "{torn",
@@ -173,18 +171,18 @@ def test_damage_is_skipped_and_named(project: Project, run: RunRecord) -> None:
         log(3, loss=None),
     )
     sink, said = Kept(), Told()
-    feed(project, run, sink, said)
+    feed(ran, run, sink, said)
     assert sink.steps == [1, 3]
     assert math.isnan(sink.said[2][2]["loss"])
     assert len(said.lines) == 7
     assert all("skipped in" in line for line in said.lines)
 
 
-def test_steps_that_a_resume_takes_back_are_not_told(project: Project, run: RunRecord) -> None:
+def test_steps_that_a_resume_takes_back_are_not_told(ran: Project, run: RunRecord) -> None:
     resume = {"kind": "resume", "step": 2, "t": 1.0}
-    write(project, run, *(log(i, loss=i) for i in (1, 2, 3, 4)), resume, log(3, loss=30.0))
+    write(ran, run, *(log(i, loss=i) for i in (1, 2, 3, 4)), resume, log(3, loss=30.0))
     sink = Kept()
-    feed(project, run, sink, Told())
+    feed(ran, run, sink, Told())
     assert [w for w in sink.said if w[0] in ("log", "rewind")] == [
         ("log", 1, {"loss": 1}),
         ("log", 2, {"loss": 2}),
@@ -193,19 +191,19 @@ def test_steps_that_a_resume_takes_back_are_not_told(project: Project, run: RunR
     ]
 
 
-def test_a_second_attempt_is_written_anew(project: Project, run: RunRecord) -> None:
+def test_a_second_attempt_is_written_anew(ran: Project, run: RunRecord) -> None:
     sink, said = Kept(), Told()
-    feed(project, run, sink, said)
-    line = feed(project, run, sink, said, attempt=2)
+    feed(ran, run, sink, said)
+    line = feed(ran, run, sink, said, attempt=2)
     assert sink.steps == list(range(1, 21))
     assert line.position.attempt == 2
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"attempt": 1, "colour": 2}'])
-def test_a_damaged_position_is_none(project: Project, run: RunRecord, text: str) -> None:
-    file = project.run_dir(run.run) / "kept" / "position.json"
+def test_a_damaged_position_is_none(ran: Project, run: RunRecord, text: str) -> None:
+    file = ran.run_dir(run.run) / "kept" / "position.json"
     file.parent.mkdir()
     file.write_text(text)
     sink = Kept()
-    feed(project, run, sink, Told())
+    feed(ran, run, sink, Told())
     assert sink.steps == list(range(1, 21))

@@ -49,12 +49,11 @@ def test_scalars_and_pictures_stand_under_their_own_tags(project: Project) -> No
     assert b"| gpu_ms | no CUDA |" in outcome.tensor_proto.string_val[0]
 
 
-def test_an_unfinished_file_is_replaced_and_nothing_stands_twice(project: Project) -> None:
-    toy.assay(project.root, "run", "toy", check=True)
-    export(project)
-    folder = project.run_dir(Ledger(project).find("@last").run)
+def test_an_unfinished_file_is_replaced_and_nothing_stands_twice(ran: Project) -> None:
+    export(ran)
+    folder = ran.run_dir(Ledger(ran).find("@last").run)
     (folder / "tensorboard" / "position.json").unlink()  # as a killed exporter leaves it
-    export(project)
+    export(ran)
     assert [step for step, _ in reading.scalars(folder)["error"]] == list(range(1, 21))
 
 

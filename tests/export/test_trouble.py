@@ -108,14 +108,13 @@ def test_a_killed_study_leaves_no_exporter_behind(project: Project) -> None:
     assert json.loads(run.read_text())["tensorboard"]["runs"] == 1
 
 
-def test_a_full_disk_under_wandb_is_one_warning(project: Project) -> None:
+def test_a_full_disk_under_wandb_is_one_warning(ran: Project) -> None:
     """Writes past 64 KiB a file are refused, as a full disk would; EFBIG in place of ENOSPC."""
-    toy.assay(project.root, "run", "toy", check=True)
-    run = Ledger(project).find("@last").run
-    folder = project.run_dir(run)
+    run = Ledger(ran).find("@last").run
+    folder = ran.run_dir(run)
     rows = ({"t": 1.0, "kind": "log", "step": i, "values": {"loss": 1 / i}} for i in range(1, 1501))
     (folder / "events.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    command = [sys.executable, "-m", "core.cli", "-C", str(project.root), "wandb", "follow", run]
+    command = [sys.executable, "-m", "core.cli", "-C", str(ran.root), "wandb", "follow", run]
     done = subprocess.run(
         [*command, "--wandb", "offline"],
         cwd=toy.ROOT,
@@ -127,7 +126,7 @@ def test_a_full_disk_under_wandb_is_one_warning(project: Project) -> None:
     assert len(warnings(done.stderr)) == 1
     assert "is the disk full?" in done.stderr
     assert f"1 missing, assay wandb follow {run} catches up" in done.stdout
-    again = toy.assay(project.root, "wandb", "follow", run, check=True)
+    again = toy.assay(ran.root, "wandb", "follow", run, check=True)
     assert "W&B: 1 runs offline" in again.stdout
     assert "missing" not in again.stdout
     (file,) = reading.files(folder)
@@ -135,16 +134,15 @@ def test_a_full_disk_under_wandb_is_one_warning(project: Project) -> None:
     assert wandb_file.last_step(file) == 1500
 
 
-def test_a_folder_that_cannot_be_made_is_one_warning(project: Project) -> None:
-    toy.assay(project.root, "run", "toy", check=True)
-    folder = project.run_dir(Ledger(project).find("@last").run)
+def test_a_folder_that_cannot_be_made_is_one_warning(ran: Project) -> None:
+    folder = ran.run_dir(Ledger(ran).find("@last").run)
     (folder / "tensorboard").write_text("in the way")
-    done = toy.assay(project.root, "wandb", "follow", "@last", "--tensorboard")
+    done = toy.assay(ran.root, "wandb", "follow", "@last", "--tensorboard")
     assert done.returncode == 0
     assert len(warnings(done.stderr)) == 1
     assert folder.name in done.stderr
     (folder / "tensorboard").unlink()
-    toy.assay(project.root, "wandb", "follow", "@last", "--tensorboard", check=True)
+    toy.assay(ran.root, "wandb", "follow", "@last", "--tensorboard", check=True)
     assert len(reading.scalars(folder)["error"]) == 20
 
 
@@ -173,12 +171,11 @@ def test_an_unreachable_host_is_one_warning_and_offline(
     assert wandb_file.last_step(file) == 20
 
 
-def test_two_exporters_of_one_study_are_refused(project: Project) -> None:
-    toy.assay(project.root, "run", "toy", check=True)
-    run = Ledger(project).find("@last").run
-    lock = locks.take(project.run_dir(run) / "export" / "lock")
+def test_two_exporters_of_one_study_are_refused(ran: Project) -> None:
+    run = Ledger(ran).find("@last").run
+    lock = locks.take(ran.run_dir(run) / "export" / "lock")
     assert lock is not None
-    done = toy.assay(project.root, "wandb", "follow", run, "--tensorboard")
+    done = toy.assay(ran.root, "wandb", "follow", run, "--tensorboard")
     os.close(lock)
     assert done.returncode == 75
     assert "is being exported" in done.stderr
@@ -198,9 +195,8 @@ def test_a_run_that_is_being_written_is_not_sent(project: Project) -> None:
     assert json.loads(free.stdout)["data"]["unsent"] == [folder.name]
 
 
-def test_nothing_switched_on_is_said(project: Project) -> None:
-    toy.assay(project.root, "run", "toy", check=True)
-    done = toy.assay(project.root, "wandb", "follow", "@last")
+def test_nothing_switched_on_is_said(ran: Project) -> None:
+    done = toy.assay(ran.root, "wandb", "follow", "@last")
     assert done.returncode == 2
     assert "--wandb auto" in done.stderr
 

@@ -175,10 +175,9 @@ def test_a_shortened_file_is_not_whole(
     assert not wandb_file.whole(file)
 
 
-def test_what_was_sent_is_not_sent_again(project: Project) -> None:
-    toy.assay(project.root, "run", "toy", check=True)
-    export(project, "@last")
-    folder = project.run_dir(Ledger(project).find("@last").run)
+def test_what_was_sent_is_not_sent_again(ran: Project) -> None:
+    export(ran, "@last")
+    folder = ran.run_dir(Ledger(ran).find("@last").run)
     (file,) = reading.files(folder)
     half = file.read_bytes()[: len(file.read_bytes()) // 2]
     file.write_bytes(half)  # as if it had been sent while the run went on
@@ -186,7 +185,7 @@ def test_what_was_sent_is_not_sent_again(project: Project) -> None:
     sent = wandb_file.last_step(file)
     shutil.rmtree(folder / "export", ignore_errors=True)
     (folder / "wandb" / "position.json").unlink()
-    export(project, "@last")
+    export(ran, "@last")
     _old, new = reading.files(folder)
     steps = [r["step"] for r in reading.history(reading.inspect(new)) if "error" in r]
     assert 0 < sent < 20
