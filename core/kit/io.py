@@ -14,7 +14,7 @@ Pixels = NDArray[np.uint8]
 
 
 def read_rgb(path: Path, background: tuple[int, int, int] | None = None) -> Pixels:
-    """A PNG as H W 3 uint8. Grey and palette become RGB; of 16 bits the high byte is kept.
+    """A PNG as H W 3 uint8. Grey and palette become RGB; 16 bits are rounded to 8.
 
     Alpha that is opaque everywhere is dropped; other alpha is laid over `background`.
 
@@ -26,8 +26,10 @@ def read_rgb(path: Path, background: tuple[int, int, int] | None = None) -> Pixe
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             if picture.mode.startswith("I"):  # 16-bit grey
-                grey = (np.asarray(picture).astype(np.int32) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
+                return np.repeat(_rounded(np.asarray(picture))[..., None], 3, axis=2)
+            if picture.tile and picture.tile[0].args in ("RGB;16B", "RGBA;16B"):
+                colours = _rounded(_deep(path))
+                return colours if colours.shape[2] == 3 else _flatten(colours, background, path)
             if not picture.has_transparency_data:
                 return np.array(picture.convert("RGB"))
             rgba = np.array(picture.convert("RGBA"))
@@ -36,6 +38,24 @@ def read_rgb(path: Path, background: tuple[int, int, int] | None = None) -> Pixe
             f"{path.name} is not a readable PNG ({error})", code="bad_image"
         ) from error
     return _flatten(rgba, background, path)
+
+
+def _deep(path: Path) -> NDArray[np.int64]:
+    """A colour PNG's 16-bit values: Pillow gives one byte of two, so it is asked for each."""
+    from PIL import Image
+
+    halves = []
+    for order in ("16B", "16L"):  # big-endian values read as little-endian give the low byte
+        with Image.open(path, formats=["PNG"]) as picture:
+            tile = picture.tile[0]
+            picture.tile = [tile._replace(args=str(tile.args).replace("16B", order))]
+            halves.append(np.array(picture).astype(np.int64))
+    return 256 * halves[0] + halves[1]
+
+
+def _rounded(values: NDArray[np.integer]) -> Pixels:
+    """0..65535 to the nearest of 0..255: a code value is 257 of them."""
+    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def _flatten(rgba: Pixels, background: tuple[int, int, int] | None, path: Path) -> Pixels:

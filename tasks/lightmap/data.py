@@ -180,7 +180,7 @@ def read_image(path: Path, cfg: LightmapConfig) -> Pixels:
     """One image as H W 3, resized where the config says so."""
     image = read_rgb(path, cfg.alpha_background)
     if bit_depth(path) == 16:
-        say("%s has 16 bits a channel; frames are kept in 8, its high byte", path.name)
+        say("%s has 16 bits a channel; frames are kept in 8, rounded", path.name)
     if cfg.resize:
         image = _resized(image, size(cfg.resize))
     height, width = image.shape[:2]

@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,13 +62,34 @@ def test_grey_and_palette_become_rgb(tmp_path: Path) -> None:
     assert np.array_equal(read_rgb(tmp_path / "p.png"), few)
 
 
-@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3)])
-def test_of_16_bits_the_high_byte_is_kept(tmp_path: Path, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(40, 60), (40, 60, 3)])
+@pytest.mark.parametrize("writer", ["by hand", "OpenCV"])
+def test_16_bits_are_rounded(tmp_path: Path, shape: tuple[int, ...], writer: str) -> None:
     deep = RNG.integers(0, 65536, shape)
-    path = deep_png(tmp_path / "deep.png", deep)
-    want = (deep >> 8).astype(np.uint8)
+    edges = (0, 128, 129, 385, 386, 32767, 32768, 65406, 65407)
+    deep[0, :9] = np.reshape(edges, (9, *[1] * (deep.ndim - 2)))
+    path = tmp_path / "deep.png"
+    if writer == "by hand":
+        deep_png(path, deep)
+    else:  # with row filters; its colours are blue first
+        values = deep.astype(np.uint16)
+        cv2.imwrite(str(path), values[..., ::-1] if values.ndim == 3 else values)
+    want = np.rint(deep / 65535 * 255).astype(np.uint8)
     assert bit_depth(path) == 16
     assert np.array_equal(read_rgb(path), want if want.ndim == 3 else np.dstack([want] * 3))
+
+
+def test_16_bits_with_alpha(tmp_path: Path) -> None:
+    deep = RNG.integers(0, 65536, (8, 9, 4)).astype(np.uint16)
+    deep[..., 3] = 65535
+    cv2.imwrite(str(tmp_path / "a.png"), deep)
+    want = np.rint(deep[..., 2::-1] / 65535 * 255)
+    assert np.array_equal(read_rgb(tmp_path / "a.png"), want)
+    deep[0, 0] = 0, 30000, 60000, 0
+    cv2.imwrite(str(tmp_path / "b.png"), deep)
+    with pytest.raises(AssayError, match=r"b\.png has transparent pixels"):
+        read_rgb(tmp_path / "b.png")
+    assert read_rgb(tmp_path / "b.png", (1, 2, 3))[0, 0].tolist() == [1, 2, 3]
 
 
 def test_opaque_alpha_is_dropped_and_other_alpha_needs_a_background(tmp_path: Path) -> None:
