@@ -125,6 +125,12 @@ class RouteConfig(TaskConfig):
     block_th: float = Field(0.05, ge=0, le=1, description="add: where the step lies")
     block_k: float = Field(50, gt=0, description="add: how steep it is")
     cost_net: Literal["none", "basic", "multiscale"] = Field("none", description="Residual cost")
+    cost_net_edges: bool = Field(False, description="cost_net: sees the map's edges too")
+    cost_net_coords: bool = Field(False, description="cost_net: sees where a cell lies")
+    cost_net_gated: bool = Field(False, description="cost_net: scaled by a gate of each cell")
+    learn_block: bool = Field(
+        False, description="Learn block (5..200) and block_th (0.01..0.3), from these"
+    )
     learn_cost: bool = Field(True, description="Learn alpha and gamma")
     prob_eps: float = Field(1e-6, gt=0, lt=0.1, description="Probability is kept this far from 0")
 
@@ -229,6 +235,10 @@ class RouteConfig(TaskConfig):
             raise ValueError(
                 "cached_features are those of an encoder that stays: seg_steps=0, freeze_encoder"
             )
+        if self.learn_block and not (5 < self.block < 200 and 0.01 < self.block_th < 0.3):
+            raise ValueError("learn_block starts inside 5 < block < 200, 0.01 < block_th < 0.3")
+        if self.learn_block and self.cost_mode != "add":
+            raise ValueError("learn_block is of cost_mode=add")
         if self.tube_roi and not self.multigrid:
             raise ValueError("tube_roi needs multigrid: the tube follows the coarse path")
         return self

@@ -73,7 +73,7 @@ def dataset(cfg: RouteConfig, model: Model, held: Sequence[Region], run: Run) ->
         assert region.mask is not None
         counts = counts + metrics.count(made.prob, region.mask)
         scenes += [Scene(region, made.prob, q) for q in questions(cfg, region, cfg.val_cases)]
-    values = _routes(cfg, model, scenes, run)
+    values = _routes(cfg, model, scenes, run, seconds)
     roads: Values = dict(counts.scores())
     return {**roads, **values, "segment_s": seconds, **_process(run)}
 
@@ -85,7 +85,7 @@ def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run) -> Values:
     roads: Values = dict.fromkeys(ROADS, Absent(reason="the image has no road mask"))
     if asked.region.mask is not None:
         roads = dict(metrics.count(prob, asked.region.mask).scores())
-    values = _routes(cfg, model, [asked], run)
+    values = _routes(cfg, model, [asked], run, made.seconds)
     return {**roads, **values, "segment_s": made.seconds, **_process(run)}
 
 
@@ -104,7 +104,9 @@ def pairs(found: Found, query: Query) -> Answer:
     return Answer(pred[good], query.gt[good], query.euclid[good], found.reached.cpu().numpy()[good])
 
 
-def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -> Values:
+def _routes(
+    cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run, segment: float
+) -> Values:
     """Distances, paths, the tube and the solver's effort, over all questions; writes the report."""
     began = time.perf_counter()
     start = Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
@@ -125,7 +127,13 @@ def _routes(cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run) -
             similar += ways.apls(own, np.where(scene.query.valid, scene.query.gt, np.nan))
             gaps += _gaps(cfg, model, found, prob, scene.query)
             rows += report.targets(cfg, found, scene, own)
-    spent = _total([f.seconds for f in founds]) | {"all": time.perf_counter() - began}
+    spent = {"segment": segment, **_total([f.seconds for f in founds])}
+    if any("t_coarse" in f.meta for f in founds):
+        spent |= {
+            f"solve_{part}": sum(f.meta.get(f"t_{part}", 0.0) for f in founds)
+            for part in ("coarse", "fine")
+        }
+    spent["all"] = time.perf_counter() - began
     if cfg.profile_time:
         say("  ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
     report.write(

@@ -39,7 +39,11 @@ class Router(nn.Module):
                 block_th=cfg.block_th,
                 block_k=cfg.block_k,
                 learn=cfg.learn_cost,
+                learn_block=cfg.learn_block,
                 net=cfg.cost_net,
+                use_edges=cfg.cost_net_edges,
+                use_coords=cfg.cost_net_coords,
+                gated=cfg.cost_net_gated,
                 eps=cfg.prob_eps,
             )
         )
@@ -58,6 +62,8 @@ class Router(nn.Module):
         shown = {"gate": float(self.gate())}
         if self.cost.options.mode == "add":
             shown |= {"alpha": float(self.cost.alpha()), "gamma": float(self.cost.gamma())}
+        if self.cost.options.learn_block:
+            shown |= {"block": float(self.cost.block()), "block_th": float(self.cost.block_th())}
         return shown
 
 

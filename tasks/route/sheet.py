@@ -81,6 +81,11 @@ VARIANTS = (
         set={"gate": 1.0, "learn_gate": False},
         why="travel times alone: the line pulls distances of good maps down",
     ),
+    Variant(
+        name="ungated_mean",
+        set={"gate": 1.0, "learn_gate": False, "pool": "mean"},
+        why="... on cells of their mean: roads keep their width, corners their length",
+    ),
     Variant(name="mask", set=_MASK, why="the true mask as probability: the router alone"),
     Variant(name="segformer", set={"model": "segformer"}, why="attention in place of the U-Net"),
     Variant(

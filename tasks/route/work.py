@@ -171,6 +171,7 @@ def distance_terms(
             ask(cfg, model, prob, _shifted(patch)) for prob, patch in zip(views, drawn, strict=True)
         ]
         prob = views[0] if views else torch.full((16, 16), 0.5)
+        cut = float(np.mean([patch.truncated for patch in drawn])) if drawn else 0.0
     if cfg.cost_net != "none":
         change = model.router.cost.change(pool(prob[None], cfg.downsample, routing.pooling(cfg)))
         assert change is not None
@@ -184,6 +185,8 @@ def distance_terms(
     if seen:
         row["sat_ratio"] = float(np.mean([c.sat_ratio for c in seen]))
         row["max_pred"] = max(c.max_pred for c in seen)
+    if asked is None:
+        row["roi_truncated"] = cut
     return terms, row | model.router.values()
 
 

@@ -296,6 +296,37 @@ def test_the_choice_of_the_checkpoint_sees_every_case_and_not_the_judges(
     assert judged["dist_mre"] != got["dist_mre"]
 
 
+def test_the_config_reaches_the_learned_step_and_the_inputs_of_the_cost_net() -> None:
+    cfg = config(
+        model="mask",
+        learn_block=True,
+        block=50.0,
+        cost_net="basic",
+        cost_net_edges=True,
+        cost_net_coords=True,
+        cost_net_gated=True,
+    )
+    router = routing.Router(cfg)
+    assert {"cost.block.raw", "cost.block_th.raw"} <= {
+        n for n, p in router.named_parameters() if p.requires_grad
+    }
+    assert router.values()["block"] == pytest.approx(50)
+    (first, *_) = router.cost.net.parameters()  # type: ignore[union-attr]
+    assert first.shape[1] == 4  # probability, its edges, y, x
+    assert router.cost.gate is not None
+    with pytest.raises(ValidationError, match="5 < block < 200"):
+        config(learn_block=True)
+
+
+def test_patches_that_cut_their_square_are_counted(make_run: MakeRun) -> None:
+    cfg = config(model="mask", seg_steps=0, steps=1, roi_margin=2000)
+    run = make_run(cfg)
+    data = work.data(cfg, run)
+    model = Model(torch.nn.Identity(), routing.Router(cfg), None, [])
+    _, row = work.distance_terms(cfg, model, data, None, run, 1)
+    assert row["roi_truncated"] == 1
+
+
 @pytest.mark.slow
 def test_the_unet_learns_roads_of_another_city(make_run: MakeRun) -> None:
     """A minute of training: roads of an unseen city, and distances better than the line's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -117,6 +118,7 @@ def test_a_tube_contains_its_targets_without_moving_them(seed: int) -> None:
 
 
 def test_a_target_outside_is_reported_and_not_moved() -> None:
+    """Defect 9: the origin clamped targets into its grid."""
     box = Box(10, 20, 30, 40)
     assert box.shift(torch.tensor([[10, 20], [39, 59], [40, 30], [9, 30], [-1, -1]])).tolist() == [
         [0, 0],
@@ -169,8 +171,27 @@ def test_validity_alone_decides_who_gets_a_tube() -> None:
     )
 
 
+def test_a_corridor_is_as_wide_as_told_along_the_whole_path() -> None:
+    """Defect 6: the origin's tube was the box around the path, whatever its width."""
+    path = np.array([[2.0, 2.0], [12.0, 22.0], [30.0, 26.0]])  # coarse cells
+    tube = Tube(shape="corridor", radius_c=2, pad_c=1, min_side=1)
+    box = tube_around([path], (160, 160), 4, tube)
+    assert box.free is not None
+    along = np.concatenate(
+        [a + np.linspace(0, 1, 400)[:, None] * (b - a) for a, b in pairwise(path)]
+    )
+    for y, x in np.ndindex(160, 160):
+        inside = 0 <= y - box.y0 < box.height and 0 <= x - box.x0 < box.width
+        free = inside and bool(box.free[y - box.y0, x - box.x0])
+        away = np.abs(along - (y // 4, x // 4)).max(1).min()  # Chebyshev, coarse cells
+        assert free or away > 2.5
+        assert not free or away <= 3.5
+    whole = tube_around([path], (160, 160), 4, replace(tube, shape="bbox"))
+    assert box.cells < 0.5 * whole.cells
+
+
 def test_each_image_has_its_own_tube() -> None:
-    """Defect 6: the origin united them over the batch."""
+    """Defect 6 again: the origin united them over the batch."""
     cost = torch.cat([town(0), town(1)])
     src = torch.tensor([[[20, 20]], [[120, 150]]])
     tgt = torch.tensor([[[40, 40]], [[100, 130]]])

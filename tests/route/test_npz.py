@@ -101,6 +101,7 @@ def test_a_file_that_is_not_there_or_torn(tmp_path: Path) -> None:
 
 
 def test_a_hair_outside_is_rounded_but_half_a_pixel_is_not(tmp_path: Path) -> None:
+    """Defect 9: the origin moved what lay outside into the grid."""
     size = 1001  # 0.0009 of the width is most of a pixel
     ones = {"meta_sat_height_px": np.array(size), "meta_sat_width_px": np.array(size)}
     hair = write(tmp_path / "a.npz", matched_node_norm=NODES - 4e-4 * (NODES == 0), **ones)

@@ -128,6 +128,12 @@ def test_strict_by_group(tmp_path: Path) -> None:
         samfile.open_file(saved(tmp_path, smooth), side=4)
 
 
+def test_what_a_file_learned_and_we_cannot_use_is_said(tmp_path: Path) -> None:
+    state = {**SamRoad(SMALL).state_dict(), "block_alpha_raw": torch.ones(1)}
+    (note,) = samfile.open_file(saved(tmp_path, state), side=4).notes
+    assert "block_alpha_raw, which is not taken over" in note
+
+
 def test_unknown_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = {**SamRoad(SMALL).state_dict(), "surprise": torch.ones(1)}
     assert "surprise" in samfile.open_file(saved(tmp_path, state), side=4).notes[0]

@@ -20,7 +20,8 @@ State = dict[str, Tensor]
 BLOCK = re.compile(r"image_encoder\.blocks\.(\d+)\.")
 PREFIXES = ("model.", "module.")
 SCALARS = ("cost_log_alpha", "cost_log_gamma", "eik_gate_logit")  # of SAMRoute files
-KNOWN = (*SCALARS, "block_", "cost_net", "topo_net.", "bilinear_sampler.", "pixel_")
+UNUSED = ("block_", "cost_net")  # learned too, in forms of theirs
+KNOWN = (*SCALARS, *UNUSED, "topo_net.", "bilinear_sampler.", "pixel_")
 
 
 class Contents(NamedTuple):
@@ -61,6 +62,12 @@ def open_file(path: Path, side: int) -> Contents:
     net = SamRoad(shape)
     notes += _fill(net, state, path)
     scalars = {k: float(state[k]) for k in SCALARS if k in state}
+    unused = sorted(k for k in state if k.startswith(UNUSED))
+    if unused:
+        notes.append(
+            f"{path.name} learned {', '.join(unused[:4])}, which is not taken over: "
+            "give block, block_th and cost_net"
+        )
     for note in notes:
         say(note)
     return Contents(net, scalars, not _has_decoder(state), notes)
