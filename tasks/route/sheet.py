@@ -73,7 +73,7 @@ VARIANTS = (
     Variant(name="baseline", why="the compact U-Net on generated cities, exact solver"),
     Variant(
         name="learned",
-        set={"steps": 60, "lr": 0.2},
+        set={"steps": 40, "lr": 0.05},
         why="distances of training cities teach alpha, gamma and gate",
     ),
     Variant(
