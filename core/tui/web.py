@@ -12,6 +12,7 @@ from core.errors import AssayError
 from core.project import Project
 
 HOST = "127.0.0.1"
+PAGES = Path(__file__).parent / "pages"  # our page: textual-serve's asks Google for a font
 
 
 def serve(project: Project, port: int) -> None:
@@ -29,11 +30,11 @@ def serve(project: Project, port: int) -> None:
     from textual_serve.server import Server
 
     tree = Path(core.__file__).parent.parent
-    words = ["-m", "core.cli", "-C", str(project.root), "tui"]
-    inner = " ".join(map(shlex.quote, [sys.executable, *words]))
+    inner = shlex.join([sys.executable, "-m", "core.cli", "-C", str(project.root), "tui"])
     command = f"cd {shlex.quote(str(tree))} && exec {inner}"
+    words = f"sh -c {shlex.quote(command)}"
     try:
-        Server(f"sh -c {shlex.quote(command)}", host=HOST, port=port, title="assay").serve()
+        Server(words, host=HOST, port=port, title="assay", templates_path=PAGES).serve()
     except OSError as error:
         raise AssayError(
             f"cannot serve on {HOST}:{port}: {error.strerror or error}",

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -143,8 +144,12 @@ async def day(project: Project, server: psutil.Process, tmp_path: Path, port: in
     (tmp_path / "chromium").mkdir()
     async with browser(tmp_path / "chromium", f"http://127.0.0.1:{port}/") as tab:
         await until(lambda: screens(server))
+        asked = "performance.getEntriesByType('resource').map(one => one.name).join(' ')"
         while not await tab.tells("document.body.classList.contains('-first-byte')"):
             await asyncio.sleep(0.3)
+        told = str(await tab.tells(asked)).split()
+        assert any("xterm.css" in one for one in told)
+        assert {urlsplit(one).hostname for one in told} == {"127.0.0.1"}
         launched = project.store / "launches"
         deadline = time.monotonic() + PATIENCE_S
         while not launched.exists():
