@@ -60,8 +60,13 @@ def _bounds(estimate: stats.Estimate) -> tuple[float, float]:
     return estimate.point, estimate.point
 
 
-def curves(name: str, found: Sequence[Curve], limit: float | None = None) -> str:
-    """A series of all arms over steps; the shade is the range over seeds and thinned steps."""
+def curves(
+    name: str, found: Sequence[Curve], limit: float | None = None, reference: bool = True
+) -> str:
+    """A series of all arms over steps; the shade is the range over seeds and thinned steps.
+
+    `reference`: the first is what the others are compared with, and grey.
+    """
     points = [p for c in found for p in c.points]
     values = [v for p in points for v in (p.low, p.high)] + ([limit] if limit is not None else [])
     log = min(values) > 0 and max(values) / min(values) > 50
@@ -90,19 +95,25 @@ def curves(name: str, found: Sequence[Curve], limit: float | None = None) -> str
     for i, curve in enumerate(found):
         there = [(x(p.step), y(p.high)) for p in curve.points]
         back = [(x(p.step), y(p.low)) for p in reversed(curve.points)]
-        out.append(f'<polygon class="c{i} band" points="{svg.path([*there, *back])}"/>')
+        kind = colour(i, reference)
+        out.append(f'<polygon class="{kind} band" points="{svg.path([*there, *back])}"/>')
         line = svg.path([(x(p.step), y(p.mean)) for p in curve.points])
         dash = f' stroke-dasharray="{DASHES[i]}"' if DASHES[i] else ""
-        out.append(f'<polyline class="c{i} line" points="{line}"{dash}/>')
+        out.append(f'<polyline class="{kind} line" points="{line}"{dash}/>')
     return svg.whole(HIGH, f"{name} over steps", out)
 
 
-def legend(labels: Sequence[str]) -> str:
+def colour(i: int, reference: bool) -> str:
+    """The class of a line: c0 is the reference's."""
+    return f"c{i}" if reference else f"c{i % (len(DASHES) - 1) + 1}"
+
+
+def legend(labels: Sequence[str], reference: bool = True) -> str:
     """Which line is whose, once for all charts."""
     entries = []
     for i, label in enumerate(labels):
         dash = f' stroke-dasharray="{DASHES[i]}"' if DASHES[i] else ""
-        line = f'<line class="c{i} line" x1="0" y1="4" x2="28" y2="4"{dash}/>'
+        line = f'<line class="{colour(i, reference)} line" x1="0" y1="4" x2="28" y2="4"{dash}/>'
         key = f'<svg viewBox="0 0 28 8" width="28" height="8" aria-hidden="true">{line}</svg>'
         entries.append(f"<span>{key} {escape(label)}</span>")
     return f'<p class="legend">{"".join(entries)}</p>'

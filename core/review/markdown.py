@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from core.report import groups, table, trials
 from core.report.table import Table
 from core.review import luck
-from core.review.page import MARK
+from core.review.page import MARK, lines
 from core.review.subject import Subject, changes, headline
 
 CODE = 12  # lines
@@ -37,6 +37,7 @@ def _lines(subject: Subject) -> Iterator[str]:
     yield from _folded("What changed", body)
     commands = "\n".join(f"{command}  # {what}" for command, what in subject.commands)
     yield from _folded("Do it again", f"```\n{commands}\n```")
+    yield from _folded("In the ledger", table.markdown([lines(subject.runs)]))
 
 
 def _tables(subject: Subject) -> tuple[list[Table], list[Table]]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from core.contract import Criterion, clauses
 from core.ledger.record import RunRecord
 from core.report import groups, trials
 from core.report.numbers import column
@@ -170,18 +169,18 @@ def _curves(subject: Subject) -> str:
     if not found:
         return ""
     labels = [c.label for c in max(found.values(), key=len)]
-    limits = {
-        c.metric: c.threshold
-        for c in clauses(subject.task.criteria)
-        if isinstance(c, Criterion) and not c.relative
-    }
+    first = bool(subject.arms and subject.arms.reference is subject.arms.groups[0])
     drawn = [
         f"<figure>{_caption(name, '')}"
-        f"{chart.curves(name, _aligned(one, labels), limits.get(name.rpartition('/')[2]))}</figure>"
+        f"{chart.curves(name, _aligned(one, labels), _limit(subject, name), first)}</figure>"
         for name, one in found.items()
     ]
     note = '<p class="note">Mean over seeds; the shade is the range of all values.</p>'
-    return f'{chart.legend(labels)}<div class="charts">{"".join(drawn)}</div>{note}'
+    return f'{chart.legend(labels, first)}<div class="charts">{"".join(drawn)}</div>{note}'
+
+
+def _limit(subject: Subject, series: str) -> float | None:
+    return subject.limits.get(series.rpartition("/")[2])
 
 
 def _aligned(found: Sequence[curves.Curve], labels: Sequence[str]) -> list[curves.Curve]:
@@ -216,11 +215,16 @@ def _commands(subject: Subject) -> str:
 
 
 def _ledger(runs: Sequence[RunRecord]) -> str:
+    return table(lines(runs))
+
+
+def lines(runs: Sequence[RunRecord]) -> Table:
+    """The newest runs as the ledger has them."""
     rows = tuple(tuple(_line(run)) for run in runs[:SHOWN])
     more = (f"{len(runs) - SHOWN} older runs are not shown",) if len(runs) > SHOWN else ()
     note = "* changes on top of the commit; the exact tree of every run is kept"
     columns = ("run", "variant", "seed", "status", "verdict", "primary", "commit", "started (UTC)")
-    return table(Table(f"{len(runs)} runs", columns, rows, (note, *more)))
+    return Table(f"{len(runs)} runs", columns, rows, (note, *more))
 
 
 def _line(run: RunRecord) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import acceptance, clock, git, judging, registry, study
 from core import ledger as ledgers
-from core.contract import Metric, Task
+from core.contract import AnyOf, Criterion, Metric, Task, clauses
 from core.errors import AssayError, Exit
 from core.ledger import Ledger
 from core.ledger.record import ClauseResult, RunRecord, Verdict
@@ -18,6 +18,7 @@ from core.project import Project
 from core.report.groups import Comparison, Group
 from core.report.trials import Search
 from core.study import comparison
+from core.study import plan as plans
 from core.study.folder import Folder
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Subject:
     state: str  # "" or what is still open
     made: str  # UTC
     tried: Sequence[Verdict]  # the newest on every group of runs that was judged
+    limits: Mapping[str, float]  # metric -> what its absolute clause asks for
 
     @property
     def judged(self) -> list[Group]:
@@ -121,6 +123,7 @@ def of_study(project: Project, folder: Folder) -> Subject:
         f"{undone} runs are still going on" if undone else "",
         clock.stamp(),
         [g.verdict for g in arms.groups if g.verdict] if arms else [],
+        _limits(plans.criteria(plan, task)),
     )
 
 
@@ -178,7 +181,12 @@ def of_task(project: Project, name: str, where: str = "") -> Subject:
         f"only runs with {where}" if where else "",
         clock.stamp(),
         list({r.group: r.verdict for r in runs if r.verdict and r.group not in yardstick}.values()),
+        _limits(task.criteria),
     )
+
+
+def _limits(criteria: tuple[Criterion | AnyOf, ...]) -> dict[str, float]:
+    return {c.metric: c.threshold for c in clauses(criteria) if not c.relative}
 
 
 def _judged_first(task: Task[Any]) -> list[Metric]:

@@ -118,6 +118,18 @@ def test_code_config_and_commits_are_named(made: Project, about: subject.Subject
     assert "assay study run studies/s.yaml --fresh" in words
 
 
+def test_the_limit_of_a_curve_is_the_studys_own(project: Project) -> None:
+    (project.root / "studies").mkdir()
+    own = "criteria:\n- {name: small, metric: error, below: 0.37}\n"
+    (project.root / "studies" / "o.yaml").write_text(f"task: toy\nkind: single\n{own}")
+    toy.assay(project.root, "study", "run", "o")
+    about = subject.find(project, "o")
+    assert about.limits == {"error": 0.37}
+    text = page.html(about)
+    assert "limit 0.37" in text
+    assert 'class="c0 line"' not in text  # nothing is compared with it: not the reference's grey
+
+
 def test_chance_is_counted(about: subject.Subject) -> None:
     found = luck.of(about)
     assert (found.compared, found.kept) == (2, 0)
@@ -213,7 +225,9 @@ def test_a_comment_is_short_and_whole(made: Project, about: subject.Subject) -> 
     text = markdown.text(about)
     assert len(text) < 65536  # GitHub's limit
     assert text.splitlines()[2].startswith("- ○ **better: inconclusive**")
-    assert text.count("<details>") == text.count("</details>") == 3
+    assert text.count("<details>") == text.count("</details>") == 4
+    for record in Ledger(made).records("study is not null"):
+        assert record.run in text
     shown = toy.assay(made.root, "report", "s", "--markdown", check=True).stdout
     assert shown.splitlines()[0] == text.splitlines()[0]
 
