@@ -96,12 +96,13 @@ def curves(
     x_label: str,
     title: str,
     x_ticks: Sequence[float] | None = None,
+    x_names: Sequence[str] | None = None,
     log: bool = False,
 ) -> Path:
     """One panel for each y label (with its unit), side by side; the legend is shared.
 
     A NaN breaks its line; a line without a name is not in the legend. `log`: the y axis is
-    logarithmic.
+    logarithmic. `x_names` are written at `x_ticks` in place of their numbers.
     """
     figure = canvas(4.6 * len(panels), 3.7)
     for i, (y_label, lines) in enumerate(panels.items(), start=1):
@@ -121,7 +122,7 @@ def curves(
         if log:
             axes.set_yscale("log")
         if x_ticks is not None:
-            axes.set_xticks(x_ticks)
+            axes.set_xticks(x_ticks, x_names)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = figure.axes[0].get_legend_handles_labels()

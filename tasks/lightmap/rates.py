@@ -200,8 +200,9 @@ def plot(curves: Mapping[str, Sequence[Rate]], out: Path) -> Path:
     return figure.curves(
         out / "rates.png",
         panels,
-        x_label="kB of the whole day, log2",
+        x_label="kB of the whole day",
         x_ticks=range(2, 11),
+        x_names=[str(2**n) for n in range(2, 11)],
         title="24 hours of one view: what the bytes buy",
     )
 
