@@ -21,7 +21,7 @@ say = logging.getLogger("circuitnet").warning
 Forward = Callable[[Tensor], Tensor]
 
 TIMED = 3  # steps
-COMPILE_S = 120.0  # of CPU, once: measured 15 to 220 s (benchmarks/results/circuitnet_step.json)
+COMPILE_S = 120.0  # once; 15 to 220 s were measured on shared machines
 SAVED = 0.35  # share of an eager step that compiling takes away, the low end of what was measured
 LONG_S = 3600.0
 
