@@ -59,7 +59,7 @@ class Loss(_Value):
 
     name: str
     weight: str  # the config field that holds the term's weight
-    when: str | None = None  # the config field that switches the term on (truthy); None: always
+    when: str | None = None  # the config field or property that switches it on; None: always
     formula: str
     source: str = ""
 
@@ -245,7 +245,8 @@ class Task(_Value, Generic[C]):
                     raise unknown("metric", name, metrics, where=f"published {figure.name}")
         fields = set(self.config.model_fields)
         for loss in self.losses:
-            for key in filter(None, (loss.weight, loss.when)):
+            derived = isinstance(getattr(self.config, loss.when or "", None), property)
+            for key in filter(None, (loss.weight, None if derived else loss.when)):
                 if key not in fields:
                     raise unknown(
                         "config key", key, fields, where=f"task {self.name}, loss {loss.name}"

@@ -35,7 +35,7 @@ def test_the_sheet_holds_every_declared_thing_and_is_json() -> None:
     assert [m["name"] for m in sheet["metrics"]] == ["error", "score", "gpu_ms", "nonfinite_steps"]
     assert sheet["losses"][0]["formula"] == "mean (ax + b - y)²"
     assert sheet["search"] == {"lr": "0.01 to 0.5 (log)", "shift": "0.0 | 0.1"}
-    assert sheet["tools"] == {"double": "toywork:double"}
+    assert sheet["tools"] == {"double": "toywork:double", "count": "toywork:count"}
     assert sheet["variants"][1] == {"name": "quick", "set": {"lr": 0.3}, "why": ""}
 
 

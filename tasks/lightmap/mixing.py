@@ -101,7 +101,7 @@ def lessons(frames: Tensor, hours: list[float], run: Run) -> Lessons:
         error = np.square(way[:, paths.PATHS.index("linear")] - target).mean()
         weight = np.full(len(which), 1 / max(float(error), 1e-5), np.float32)
         taken.append((way, between.clues.reshape(-1, paths.CLUES)[which], target, weight))
-        run.progress(i + 1, len(hours), "lessons")
+        run.progress(0, len(hours), f"lesson {i + 1} of {len(hours)}")  # no step of training
     columns = (np.concatenate(column) for column in zip(*taken, strict=True))
     return Lessons(*(torch.from_numpy(column) for column in columns))
 

@@ -67,7 +67,7 @@ task = Task[RouteConfig](
         Loss(
             name="seg",
             weight="lambda_seg",
-            when="seg_steps",
+            when="seg_training",
             formula="(1 - dice) BCE(pos_weight, focal) + dice (1 - Dice), Dice thick or thin",
             source="R4.6; SAM-Road's mask loss",
         ),
@@ -81,13 +81,14 @@ task = Task[RouteConfig](
         Loss(
             name="prox",
             weight="w_prox",
-            when="optimise_prob",
+            when="learns_prob",
             formula="mean (p - p0)^2 of a learned map",
             source="R4.7",
         ),
         Loss(
             name="cost_net",
             weight="w_cost_net",
+            when="learns_cost",
             formula="mean d^2 + (mean d)^2, d the network's part of log c",
             source="R4.2",
         ),

@@ -254,6 +254,11 @@ class RouteConfig(TaskConfig):
         return self.whole and (self.optimise_prob or self.optimize_prob)
 
     @property
+    def learns_cost(self) -> bool:
+        """Whether a cost net is trained."""
+        return self.cost_net != "none" and self.steps > 0
+
+    @property
     def seg_training(self) -> int:
         """Steps of segmentation training: none on one image or with a mask. SAM is trained on."""
         given = self.ckpt is not None and self.model != "samroad"  # raw SAM has no decoder yet
