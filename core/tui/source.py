@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.ledger import Ledger
 
 PAGE = 500  # runs of a page of the ledger
+ULID = 26  # letters of a run's name
 
 
 class Pulse(NamedTuple):
@@ -182,10 +183,11 @@ class Source:
         """Run folders without a line in the ledger: half-written, foreign or broken."""
         known = {row["run"] for row in self.ledger.rows(["run"])}
         try:
-            names = sorted(p.name for p in self.project.runs.iterdir() if p.is_dir())
+            folders = sorted(p.name for p in self.project.runs.iterdir() if p.is_dir())
         except OSError:
             return []
-        return [(n, _stray(self.project.runs / n)) for n in names if n not in known]
+        names = [n for n in folders if len(n) == ULID and n not in known]  # not plots, say
+        return [(n, _stray(self.project.runs / n)) for n in names]
 
     def record(self, run: str) -> Any:
         """The record of a run."""

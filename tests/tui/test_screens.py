@@ -97,6 +97,7 @@ def test_folders_that_the_ledger_does_not_know_are_marked_rows(history: Project)
         await press(pilot, "5")
         first, second = rows(pilot, "#runs").keys[:2]
         assert (first, second) == ("01KBXFOREIGN00000000000000", "01KBXHALFWRITTEN0000000000")
+        assert "plots" not in rows(pilot, "#runs").keys
         assert "⚠ broken" in cells(pilot, "#runs", first)
         assert "of another version" in text(pilot)  # beside the list
         await press(pilot, "enter")

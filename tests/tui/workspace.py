@@ -79,6 +79,7 @@ def build(place: Path) -> Project:
         _ablation(project, ledger, time)
         _wrong(project, ledger, time)
         _search(project, ledger, time)
+        (project.runs / "plots").mkdir()  # the demo's: no run
         half = project.runs / "01KBXHALFWRITTEN0000000000"
         half.mkdir()
         foreign = project.runs / "01KBXFOREIGN00000000000000"
