@@ -88,7 +88,7 @@ def test_total_time_is_a_timeout_polite_first(project: Project) -> None:
     slow = run(project, set={"step_s": 0.05, "total_steps": 1000}, limits=Limits(total_s=0.5))
     assert slow.status == "timeout"
     assert (project.run_dir(slow.run) / "checkpoints" / "last.ckpt").exists()
-    hung = run(project, misbehave="hang", limits=Limits(total_s=0.3, grace_s=0.3))
+    hung = run(project, misbehave="hang", limits=Limits(total_s=2, grace_s=0.3))
     assert hung.status == "timeout"
     assert "killed" in hung.reason
 
