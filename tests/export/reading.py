@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+from core.project import Project
 
 Record = dict[str, Any]
 
@@ -42,3 +45,12 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     board.Reload()
     tags = board.Tags()["scalars"]
     return {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in tags}
+
+
+def settled(project: Project, seconds: float = 120.0) -> None:
+    """Wait for exporters that go on in the background, as they do on a machine that is busy."""
+    deadline = time.monotonic() + seconds
+    for log in project.root.rglob("exporter.log"):
+        while not log.with_name("exported.json").exists():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)

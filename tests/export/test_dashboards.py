@@ -64,6 +64,7 @@ def test_runs_are_grouped_by_study_and_variant(built: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_building_twice_gives_the_same_bytes_and_check_sees_a_change(project: Project) -> None:
     task = registry.load(project).find("toy")
     assert dashboards.text(task) == dashboards.text(task)

@@ -34,6 +34,7 @@ def test_scalars_and_pictures_stand_under_their_own_tags(project: Project) -> No
 
     picture(project)
     toy.assay(project.root, "run", "toy", "--tensorboard", check=True)
+    reading.settled(project)
     record = Ledger(project).find("@last")
     folder = project.run_dir(record.run)
     found = reading.scalars(folder)
@@ -59,6 +60,7 @@ def test_an_unfinished_file_is_replaced_and_nothing_stands_twice(ran: Project) -
 
 def test_a_resumed_run_shows_what_counts(project: Project) -> None:
     toy.assay(project.root, "run", "toy", "-o", "misbehave=exit", "--tensorboard")
+    reading.settled(project)
     record = Ledger(project).find("@last")
     assert record.status == "crashed"
     folder = project.run_dir(record.run)

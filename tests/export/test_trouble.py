@@ -108,6 +108,7 @@ def test_a_killed_study_leaves_no_exporter_behind(project: Project) -> None:
     assert json.loads(run.read_text())["tensorboard"]["runs"] == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_wandb_is_one_warning(ran: Project) -> None:
     """Writes past 64 KiB a file are refused, as a full disk would; EFBIG in place of ENOSPC."""
     run = Ledger(ran).find("@last").run
@@ -146,6 +147,7 @@ def test_a_folder_that_cannot_be_made_is_one_warning(ran: Project) -> None:
     assert len(reading.scalars(folder)["error"]) == 20
 
 
+@pytest.mark.slow
 def test_an_unreachable_host_is_one_warning_and_offline(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +186,7 @@ def test_two_exporters_of_one_study_are_refused(ran: Project) -> None:
 def test_a_run_that_is_being_written_is_not_sent(project: Project) -> None:
     """W&B would mark its file as sent, and what comes after the mark would never be."""
     toy.assay(project.root, "run", "toy", "--wandb", "offline", check=True)
+    reading.settled(project)
     folder = project.run_dir(Ledger(project).find("@last").run)
     listed = ("wandb", "sync", "--dry-run", "--json")
     lock = locks.take(folder / "wandb" / "lock")
@@ -203,6 +206,7 @@ def test_nothing_switched_on_is_said(ran: Project) -> None:
 
 def test_without_a_key_nothing_is_sent(project: Project) -> None:
     toy.assay(project.root, "run", "toy", "--wandb", "offline", check=True)
+    reading.settled(project)
     done = toy.assay(project.root, "wandb", "sync")
     assert done.returncode == 2
     assert "wandb login" in done.stderr

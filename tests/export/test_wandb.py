@@ -44,6 +44,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, A
     (made.root / "studies" / "s.yaml").write_text(STUDY)
     picture(made)
     done = toy.assay(made.root, "study", "run", "s", "--wandb", "offline", "--json", check=True)
+    reading.settled(made)
     return made, json.loads(done.stdout) | {"said": done.stderr}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from core import demo, project
 from core.ledger import Ledger, baselines
+from core.study import folder
 from tests import toy
 
 SHORTER = {"epochs: 10": "epochs: 1", "samples_per_epoch: 122880": "samples_per_epoch: 8192"}
@@ -35,7 +36,8 @@ def test_the_demo_judges_and_records_in_a_fresh_clone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     here = project.find(clone)
-    runs = Ledger(here).records("mine")  # others' come with the clone
+    study = folder.find(here, demo.STUDY).plan.id  # others' runs come with the clone
+    runs = Ledger(here).records(f"study = '{study}'")
     assert [r.status for r in runs] == 12 * ["finished"]
     assert len({r.git and r.git.commit for r in runs}) == 1
     verdicts = {r.variant: r.verdict and r.verdict.verdict for r in runs}
