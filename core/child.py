@@ -65,13 +65,18 @@ def warm_context(task: Task[Any]) -> ForkServerContext:
     CUDA is never initialised in the server; the hash seed must be set before it starts.
     """
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    # The server must import this core, not that of a checkout which is installed beside it.
+    # The server must import this core, not that of a checkout which is installed beside it,
+    # nor one in the working directory, which Python looks into first unless it is told not to.
     paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     context = multiprocessing.get_context("forkserver")
     torch = ["torch"] if task.framework == "torch" else []
     context.set_forkserver_preload(["core.worker", *torch, *task.preload])
-    _start_deaf()
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        _start_deaf()
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
     return context
 
 

@@ -162,6 +162,7 @@ class Laps:
 
 def _environment(spec: RunSpec) -> None:
     """Set what a forkserver's later children would not see if the parent set it."""
+    os.environ.pop("PYTHONSAFEPATH", None)  # for the server alone: see `child.warm_context`
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(spec.threads)
     kind, _, index = spec.device.partition(":")

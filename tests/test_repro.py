@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,16 @@ def with_core(project: Project) -> None:
     """Give the project a core of its own, as assay's own repository has."""
     skip = shutil.ignore_patterns("__pycache__", "weights", "tui", "templates")
     shutil.copytree(toy.ROOT / "core", project.root / "core", ignore=skip)
+
+
+def test_a_core_in_the_working_directory_does_not_take_the_forkservers_place(
+    project: Project,
+) -> None:
+    """In a process of its own: here the server may have started long ago, elsewhere."""
+    with_core(project)
+    command = [Path(sys.executable).parent / "assay", "run", "toy"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_repeat_runs_the_core_of_its_own_tree(project: Project) -> None:
