@@ -174,6 +174,7 @@ task = Task[CircuitnetConfig](
     published=PUBLISHED,
     search={
         "lr": Space(low=5e-5, high=2e-3, log=True),
+        "min_lr": Space(low=1e-8, high=1e-5, log=True),
         "weight_decay": Space(choices=(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)),
         "batch_size": Space(choices=(4, 8, 16)),
         "augment": Space(choices=("none", "hflip", "hvflip", "d4")),

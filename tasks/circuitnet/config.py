@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.contract import TaskConfig, protocol, site
+from tasks.circuitnet import official
 
-CONSTANT = {  # flags of the official parser that follow from others here, or mean nothing
-    *("save_path", "cpu", "arg_file", "dataset_type", "model_type", "in_channels", "out_channels"),
-    *("eval_metric", "aug_pipeline", "test_mode", "ann_file", "threshold"),
-}
-
+METRICS = (  # of single maps: what a table can show
+    *("nrms", "ssim", "emd", "emd_true", "pearson", "spearman", "peak_nrms"),
+    *("f1_10", "f1_20", "f1_30", "ap_10", "ap_20", "ap_30"),
+)
 Precision = Literal["FP32", "INT8", "INT4", "FP8", "FP4"]
 Rates = Field("6,12,18", pattern=r"^[1-9]\d*(,[1-9]\d*)*$", description="ASPP: dilations")
 
@@ -99,6 +98,9 @@ class CircuitnetConfig(TaskConfig):
 
     # evaluation
     eval_batch: int = Field(16, ge=1, description="Maps in a forward pass of evaluation")
+    eval_metric: tuple[str, ...] = site(
+        METRICS[:4], min_length=1, description="Columns of the comparison; all are measured"
+    )
     plot_roc: bool = site(False, description="Draw ROC and precision-recall curves")
     threshold: float = protocol(0.1, gt=0, lt=1, description="Label above which a pixel is hot")
 
@@ -128,6 +130,10 @@ class CircuitnetConfig(TaskConfig):
     )
 
     # output
+    cpu: bool = site(False, description="Refuse any other device than the CPU, the default one")
+    save_path: Path | None = Field(
+        None, description="Leave checkpoints, weight files and the loss curve here too"
+    )
     infer_input: Path | None = Field(None, description="infer: a feature .npy or a folder of them")
     infer_maps: int = Field(8, ge=1, description="infer without input: test maps")
 
@@ -138,14 +144,19 @@ class CircuitnetConfig(TaskConfig):
         path = values.get("arg_file") if isinstance(values, dict) else None
         if path is None or set(cls.model_fields) <= set(values):
             return values
-        try:
-            read = json.loads(Path(path).read_text())
-            given = {k: v for k, v in read.items() if k not in CONSTANT and v is not None}
-        except (OSError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is not a JSON file of arguments ({error})") from error
-        if isinstance(read.get("aug_pipeline"), list):
-            given["augment"] = "hflip" if "Flip" in read["aug_pipeline"] else "none"
-        return {**given, **values}
+        return {**official.arguments(Path(path)), **values}
+
+    @field_validator("eval_metric", mode="before")
+    @classmethod
+    def _metrics(cls, value: Any) -> Any:
+        """Names as the official flag writes them, NRMS; also one text with commas."""
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return value
+        found = [str(name).strip().lower() for name in names]
+        if gone := [name for name in found if name not in METRICS]:
+            raise ValueError(f"no metric {', '.join(gone)}; known: {', '.join(METRICS)}")
+        return found
 
     @model_validator(mode="after")
     def _fits_together(self) -> CircuitnetConfig:

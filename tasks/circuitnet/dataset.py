@@ -75,7 +75,7 @@ class Split:
         return mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity
 class Data:
     """What a run trains on, chooses by and is measured on."""
 

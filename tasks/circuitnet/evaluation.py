@@ -80,9 +80,11 @@ class Scored:
         return path
 
 
+@functools.lru_cache(1)  # a run measures, then draws: the same network on the same maps
 def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
     """All test maps, a batch at a time; each trivial predictor sees the same batches."""
     rivals = trivial(cfg, network, data)
+    beside = tuple(dict.fromkeys([*BESIDE, *cfg.eval_metric]))
     parts: dict[str, list[Scores]] = {who: [] for who in (MODEL, *rivals)}
     counted = []
     for got in predictions(network, data.test, cfg.eval_batch):
@@ -91,7 +93,7 @@ def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
         counted.append(curves.counts(label, pred, cfg.threshold))
         for who, rival in rivals.items():
             guess = rival(torch.from_numpy(got.feature))[:, 0].contiguous()
-            parts[who].append(metrics.score(label, guess, BESIDE))
+            parts[who].append(metrics.score(label, guess, beside))
     joined = {
         who: {name: np.concatenate([s[name] for s in some]) for name in some[0]}
         for who, some in parts.items()

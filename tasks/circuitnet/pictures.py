@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ FEATURES = {
         *("eGR H", "eGR V", "GR H", "GR V"),
     ),
 }
-COLUMNS = ("nrms", "ssim", "emd", "emd_true")
 
 
 def draw(cfg: CircuitnetConfig, network: Network, data: Data, out: Path, run: Run) -> list[Path]:
@@ -39,7 +38,7 @@ def draw(cfg: CircuitnetConfig, network: Network, data: Data, out: Path, run: Ru
         *(rates(scored, out) if cfg.plot_roc or cfg.task == "drc_routenet" else []),
         compare(network, data, scored, out),
         gallery(cfg, data, out),
-        *table(scored, out),
+        *table(scored, cfg.eval_metric, out),
     ]
     return made
 
@@ -141,12 +140,12 @@ def rates(scored: Scored, out: Path) -> list[Path]:
     ]
 
 
-def table(scored: Scored, out: Path) -> list[Path]:
+def table(scored: Scored, columns: Sequence[str], out: Path) -> list[Path]:
     """comparison.md and comparison.csv: the model, trivial predictors, and published figures."""
     here = "this run's test maps"
-    rows = [(who, here, *_cells(means)) for who, means in scored.means.items()]
-    rows += [(p.name, f"published: {p.source}", *_cells(p.metrics)) for p in PUBLISHED]
-    head = ("predictor", "measured on", *COLUMNS)
+    rows = [(who, here, *_cells(means, columns)) for who, means in scored.means.items()]
+    rows += [(p.name, f"published: {p.source}", *_cells(p.metrics, columns)) for p in PUBLISHED]
+    head = ("predictor", "measured on", *columns)
     with (out / "comparison.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([head, *rows])
     lines = ["# This run beside what needs no network", "", markdown(head, rows[: len(scored.by)])]
@@ -156,9 +155,8 @@ def table(scored: Scored, out: Path) -> list[Path]:
     return [out / "comparison.csv", out / "comparison.md"]
 
 
-def _cells(values: object) -> tuple[str, ...]:
-    given = dict(values)  # type: ignore[call-overload]
-    return tuple(f"{given[name]:.4f}" if name in given else "" for name in COLUMNS)
+def _cells(values: Mapping[str, float], columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{values[name]:.4f}" if name in values else "" for name in columns)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

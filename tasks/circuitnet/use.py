@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from core.contract import Absent, Run
 from core.errors import AssayError
-from tasks.circuitnet import dataset, evaluation, network, pictures
+from tasks.circuitnet import dataset, evaluation, network, official, pictures
 from tasks.circuitnet.config import CircuitnetConfig
 
+say = logging.getLogger("circuitnet").warning
 
-def evaluate(cfg: CircuitnetConfig, run: Run, *, ckpt: str) -> dict[str, float | str]:
-    """The metrics of a checkpoint, or of an official weight file, under any precision."""
+
+def evaluate(cfg: CircuitnetConfig, run: Run, *, ckpt: str = "") -> dict[str, float | str]:
+    """The metrics of a checkpoint, or of an official weight file, under any precision.
+
+    `pretrained`, as officially, names the file too. With `plot_roc` the curves are drawn.
+    """
+    official.check_device(cfg, run)
+    if not (path := ckpt or cfg.pretrained):
+        raise AssayError("eval needs a checkpoint", "Give --run <run>, or -o pretrained=...")
     data = dataset.read(cfg)
-    loaded = network.load(cfg, Path(ckpt), run.device)
+    loaded = network.load(cfg, Path(path), run.device)
     found = evaluation.measure(cfg, loaded, data, run)
-    return {k: v.reason if isinstance(v, Absent) else v for k, v in found.items()}
+    if cfg.plot_roc:
+        folder = run.dir / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures.rates(evaluation.score(cfg, loaded, data), folder)
+        say(f"curves: {folder}")
+    first = {name: found[name] for name in cfg.eval_metric}
+    return {k: v.reason if isinstance(v, Absent) else v for k, v in (first | found).items()}
 
 
 def curves(cfg: CircuitnetConfig, run: Run, *, runs: list[str], out: str = "") -> list[Path]:

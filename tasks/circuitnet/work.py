@@ -14,7 +14,17 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import checkpoint
 from core.kit.loop import finite, steps, weigh
-from tasks.circuitnet import dataset, evaluation, losses, maps, network, pictures, quantise, weights
+from tasks.circuitnet import (
+    dataset,
+    evaluation,
+    losses,
+    maps,
+    network,
+    official,
+    pictures,
+    quantise,
+    weights,
+)
 from tasks.circuitnet.batch import sample
 from tasks.circuitnet.compute import Stepper, arithmetic, placed
 from tasks.circuitnet.config import CircuitnetConfig
@@ -32,6 +42,7 @@ MARKS = (10_000, 50_000, 100_000, 200_000)  # steps that the seed tested; kept i
 
 def data(cfg: CircuitnetConfig, run: Run) -> Data:
     """Open the maps; nothing is generated or read before it is needed."""
+    official.check_device(cfg, run)
     return dataset.read(cfg)
 
 
@@ -42,6 +53,7 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
             f"{len(data.train)} training maps do not fill a batch of {cfg.batch_size}",
             "Lower batch_size or add maps",
         )
+    official.open_folder(cfg)
     model = start(cfg, data).to(run.device)
     tuned = Quantised(model, cfg).to(run.device) if cfg.qat_steps else None
     past = History()
@@ -79,14 +91,13 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
         if step % cfg.log_every == 0:
             logged = {f"loss/{k}": term.item() for k, term in terms.items()}
             run.log({"lr": rate(cfg, step)} | past.close_window() | logged, step)
+        if step in MARKS:
+            named = {"state_dict": model.state_dict()}
+            checkpoint.save_plain(run.dir / f"model_iters_{step}.pth", named)
         if step % cfg.val_every == 0:
             keep(cfg, stepper, data, run, state)
-        if step in MARKS:
-            official = {"state_dict": model.state_dict()}
-            checkpoint.save_plain(run.dir / f"model_iters_{step}.pth", official)
     if past.step > past.kept:  # the budget ended it, or total_steps is no multiple of val_every
         keep(cfg, stepper, data, run, state)
-    past.write(run.dir)
     return Network(tuned or model, run.device, data.train.mean_label, quantise.bits(cfg, model))
 
 
@@ -139,7 +150,7 @@ def _follow(cfg: CircuitnetConfig, tuned: Quantised, step: int) -> None:
 def keep(
     cfg: CircuitnetConfig, stepper: Stepper, data: Data, run: Run, state: Mapping[str, Any]
 ) -> None:
-    """Validate the network as it is, and save it.
+    """Validate the network as it is, and save it and the curves so far.
 
     Before fine-tuning starts nothing is chosen: a float network is no candidate for the best
     quantised one.
@@ -153,11 +164,12 @@ def keep(
     past.scores.append([past.step, found.nrms, found.ssim])
     which = "val" if cfg.select_on == "val" else "test"
     run.log({f"{which}/nrms": found.nrms, f"{which}/ssim": found.ssim}, past.step)
-    if cfg.qat_steps and not tuned:
-        run.checkpoint(state, past.step)
-        return
-    run.checkpoint(state, past.step, {"val_nrms": found.nrms})
-    run.report(found.nrms, past.step)
+    past.write(run.dir)
+    candidate = tuned or not cfg.qat_steps
+    run.checkpoint(state, past.step, {"val_nrms": found.nrms} if candidate else None)
+    official.copy(cfg, run)
+    if candidate:
+        run.report(found.nrms, past.step)
 
 
 def load(cfg: CircuitnetConfig, checkpoint: Path, device: str) -> Network:

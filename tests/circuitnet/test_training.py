@@ -1,6 +1,5 @@
 """Training: schedule, losses, batches, marks, weights to start from, and how a step is computed."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -193,18 +192,6 @@ def test_group_norm_makes_a_batch_of_one_trainable(tmp_path: Path) -> None:
     given = {"use_aspp": True, "aspp_norm": "group", "batch_size": 1}
     done = tiny_run(task, tmp_path / "run", overrides=given)
     assert all(math.isfinite(v) for v in done.metrics.values())  # type: ignore[arg-type]
-
-
-def test_official_arguments_stand_below_what_is_given(tmp_path: Path) -> None:
-    path = tmp_path / "arg.json"
-    official = {"task": "congestion_gpdl", "save_path": "x", "cpu": False, "aug_pipeline": []}
-    path.write_text(json.dumps({**official, "max_iters": 70, "batch_size": 4, "pretrained": None}))
-    cfg = config(arg_file=path, batch_size=6)
-    assert (cfg.max_iters, cfg.batch_size, cfg.augment) == (70, 6, "none")
-    path.unlink()  # a resolved config does not need it any more
-    assert CircuitnetConfig.model_validate(cfg.model_dump()) == cfg
-    with pytest.raises(ValidationError, match="is not a JSON file of arguments"):
-        config(arg_file=path)
 
 
 def test_compiling_is_chosen_when_the_rest_of_the_run_repays_it(
