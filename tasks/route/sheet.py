@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from core.contract import Criterion, Metric, Space, Variant
 
+JUDGED = "test"  # cities not trained on nor chosen by; or the one image in question
+
 
 def _share(name: str, doc: str) -> Metric:
-    return Metric(name=name, unit="1", direction="max", doc=doc)
+    return Metric(name=name, unit="1", direction="max", doc=doc, split=JUDGED)
 
 
-def _error(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc)
+def _error(name: str, unit: str, doc: str, split: str = JUDGED) -> Metric:
+    return Metric(name=name, unit=unit, direction="min", doc=doc, split=split)
 
 
 def _duration(name: str, unit: str, doc: str) -> Metric:
-    return Metric(name=name, unit=unit, direction="min", doc=doc, timing=True)
+    return Metric(name=name, unit=unit, direction="min", doc=doc, split=JUDGED, timing=True)
 
 
 METRICS = (
@@ -52,7 +54,7 @@ METRICS = (
     _duration("backward_ms", "ms", "its gradient; median of 5"),
     _duration("segment_s", "s", "probability maps of all that is measured"),
     _duration("peak_rss_mib", "MiB", "most memory that the process held"),
-    _error("nonfinite_steps", "1", "steps without a usable loss or gradient"),
+    _error("nonfinite_steps", "1", "steps without a usable loss or gradient", "train"),
 )
 
 CRITERIA = (
@@ -185,9 +187,17 @@ SEARCH = {
     "downsample": Space(choices=(2, 4, 8, 12, 16, 24)),
     "stencil": Space(choices=(4, 8)),
     "pool": Space(choices=("max", "mean")),
-    "block": Space(low=0.0, high=200.0),
+    "mg_factor": Space(choices=(2, 4, 8)),  # these two count with multigrid and tube_roi
+    "tube_radius_c": Space(low=2, high=16),
+    "block": Space(choices=(0.0, 5.0, 15.0, 50.0, 200.0)),  # none, or by its order of size
     "block_th": Space(low=0.01, high=0.3),
     "smooth_sigma": Space(low=0.0, high=3.0),
     "cap_mode": Space(choices=("tanh", "clamp", "log", "none")),
     "lr": Space(low=1e-5, high=1e-1, log=True),
+    "lambda_seg": Space(low=0.0, high=2.0),
+    "lambda_dist": Space(low=0.01, high=1.0, log=True),
+    "lambda_field": Space(low=0.0, high=1.0),
+    "width": Space(choices=(12, 16, 24, 32)),
+    "pos_weight": Space(low=1.0, high=15.0, log=True),
+    "dice": Space(low=0.0, high=1.0),
 }

@@ -3,12 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import ValidationError
 
-from tasks.route import inputs, task
+from tasks.route import inputs, routing, task, work
 from tasks.route.config import RouteConfig
+from tasks.route.model import Model
 from tasks.route.regions import SAMPLE
-from tests.route.conftest import config
+from tests.route.conftest import MakeRun, config
 
 # The options of the seed's script and of the spec's table, as their users type them.
 SEED = """ckpt tif stride smooth_sigma cache_prob npz p_count case_idx sample_from_npz
@@ -77,3 +79,30 @@ def test_the_seeds_ablations_are_variants() -> None:
     names = {v.name for v in task.variants}
     assert {"seed_parity", "stencil4", "tube", "mg2", "mg8", "ds2", "ds8", "gate_off"} <= names
     assert {"teacher", "optimise_prob", "floor_full", "floor_tube", "sweep_soft"} <= names
+
+
+def test_metrics_are_named_after_the_data_that_they_are_measured_on(make_run: MakeRun) -> None:
+    """The judged cities decide them; what chose the checkpoint or was trained on does not."""
+    cfg = config(model="mask", seg_steps=0, steps=0, mask_noise=0.5)
+    run = make_run(cfg)
+    data = work.data(cfg, run)
+    model = Model(torch.nn.Identity(), routing.Router(cfg), None, [])
+    given = work.evaluate(cfg, model, data, run)
+    alone = work.evaluate(cfg, model, data._replace(train=[], val=[]), run)
+    other = work.evaluate(cfg, model, data._replace(test=data.val), run)
+    values = [m.name for m in task.metrics if not m.timing and m.name != "peak_rss_mib"]
+    assert {n: alone[n] for n in values} == {n: given[n] for n in values}
+    assert other["dist_mre"] != given["dist_mre"]
+    assert {m.split for m in task.metrics if m.name != "nonfinite_steps"} == {"test"}
+
+
+def test_the_search_space_is_the_specs() -> None:
+    """R14, key by key."""
+    assert set(task.search) == {
+        *("alpha", "gamma", "gate", "downsample", "stencil", "pool", "mg_factor", "tube_radius_c"),
+        *("block", "block_th", "smooth_sigma", "cap_mode", "lr", "lambda_seg", "lambda_dist"),
+        *("lambda_field", "width", "pos_weight", "dice"),
+    }
+    for name, space in task.search.items():
+        for value in space.choices or (space.low, space.high):
+            config(**{name: value})
