@@ -79,6 +79,13 @@ task = Task[RouteConfig](
             source="seed 000, step 4",
         ),
         Loss(
+            name="field",
+            weight="lambda_field",
+            when="learns_field",
+            formula="mean Huber(cap(T) - cap(T*)) over true road, T* the teacher's on the truth",
+            source="R4.6, dense field",
+        ),
+        Loss(
             name="prox",
             weight="w_prox",
             when="learns_prob",

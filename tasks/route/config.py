@@ -188,6 +188,9 @@ class RouteConfig(TaskConfig):
     huber_delta: float = Field(2.0, gt=0, description="Where Huber turns linear")
     lambda_seg: float = Field(1.0, ge=0, description="Weight of segmentation, where it is trained")
     lambda_dist: float = Field(1.0, ge=0, description="Weight of the distance loss")
+    lambda_field: float = Field(
+        0.0, ge=0, description="Weight of T against the teacher's T on the true road, all of it"
+    )
     freeze_encoder: bool = Field(True, description="Distances do not train the network")
     teacher_hard_eval: bool = protocol(False, description="Truth by the exact solver")
     teacher_iters: int = protocol(600, ge=1, description="As in the seed; the teacher is exact")
@@ -252,6 +255,11 @@ class RouteConfig(TaskConfig):
     def learns_prob(self) -> bool:
         """Whether the probability map is learned."""
         return self.whole and (self.optimise_prob or self.optimize_prob)
+
+    @property
+    def learns_field(self) -> bool:
+        """Whether the whole field is compared, and not the distances alone."""
+        return self.lambda_field > 0 and self.steps > 0
 
     @property
     def learns_cost(self) -> bool:

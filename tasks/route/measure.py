@@ -12,12 +12,12 @@ import torch
 from core.contract import Absent, Run
 from core.kit.timing import measure as timed
 from tasks.route import maps, metrics, report, routing, sampling, ways
+from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
-from tasks.route.log import say
 from tasks.route.metrics import Answer
 from tasks.route.model import Model
 from tasks.route.models.build import with_weights
-from tasks.route.regions import Region
+from tasks.route.regions import Region, Split
 from tasks.route.routing import Found, Router
 from tasks.route.sampling import Query
 from tasks.route.scene import Scene
@@ -64,28 +64,30 @@ def questions(cfg: RouteConfig, region: Region, count: int) -> list[Query]:
     ]
 
 
-def dataset(cfg: RouteConfig, model: Model, held: Sequence[Region], run: Run) -> Values:
-    """Over all held-out regions; each case is one source with all of its targets."""
+def dataset(cfg: RouteConfig, model: Model, data: Split, run: Run) -> Values:
+    """Over the regions that judge; each case is one source with all of its targets."""
     counts, scenes, seconds = metrics.Counts(), [], 0.0
-    for region in held:
+    for region in data.test:
         made = maps.of(cfg, model.net, region, run)
         seconds += made.seconds
         assert region.mask is not None
         counts = counts + metrics.count(made.prob, region.mask)
         scenes += [Scene(region, made.prob, q) for q in questions(cfg, region, cfg.val_cases)]
-    values = _routes(cfg, model, scenes, run, seconds)
+    data.clock.add("segment", seconds)
+    values = _routes(cfg, model, scenes, run, data.clock)
     roads: Values = dict(counts.scores())
     return {**roads, **values, "segment_s": seconds, **_process(run)}
 
 
-def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run) -> Values:
+def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run, clock: Clock) -> Values:
     """One image and its question; the report is written here."""
     made = maps.of(cfg, model.net, asked.region, run)
     prob = model.seen(asked.prob)
     roads: Values = dict.fromkeys(ROADS, Absent(reason="the image has no road mask"))
     if asked.region.mask is not None:
         roads = dict(metrics.count(prob, asked.region.mask).scores())
-    values = _routes(cfg, model, [asked], run, made.seconds)
+    clock.add("segment", made.seconds)
+    values = _routes(cfg, model, [asked], run, clock)
     return {**roads, **values, "segment_s": made.seconds, **_process(run)}
 
 
@@ -105,10 +107,9 @@ def pairs(found: Found, query: Query) -> Answer:
 
 
 def _routes(
-    cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run, segment: float
+    cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run, clock: Clock
 ) -> Values:
     """Distances, paths, the tube and the solver's effort, over all questions; writes the report."""
-    began = time.perf_counter()
     start = Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
     answers, founds, losses, gaps = [], [], [], []
     traced: list[Way | None] = []
@@ -117,7 +118,7 @@ def _routes(
     with torch.no_grad():
         for scene in scenes:
             prob = model.seen(scene.prob)
-            found = _answer(cfg, model.router, prob, scene.query)
+            found = routing.answer(cfg, model.router, torch.from_numpy(prob), scene.query, clock)
             first = _answer(cfg, start, scene.prob, scene.query)
             founds.append(found)
             answers.append(pairs(found, scene.query))
@@ -127,15 +128,6 @@ def _routes(
             similar += ways.apls(own, np.where(scene.query.valid, scene.query.gt, np.nan))
             gaps += _gaps(cfg, model, found, prob, scene.query)
             rows += report.targets(cfg, found, scene, own)
-    spent = {"segment": segment, **_total([f.seconds for f in founds])}
-    if any("t_coarse" in f.meta for f in founds):
-        spent |= {
-            f"solve_{part}": sum(f.meta.get(f"t_{part}", 0.0) for f in founds)
-            for part in ("coarse", "fine")
-        }
-    spent["all"] = time.perf_counter() - began
-    if cfg.profile_time:
-        say("  ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
     report.write(
         run.dir / "report.json",
         {
@@ -144,7 +136,7 @@ def _routes(
             "steps": model.history,
             "targets": rows,
             "solves": [f.meta for f in founds],
-            "timing": spent,
+            "timing": clock.report(),
             "router": model.router.values(),
             "peak_rss_mib": report.peak_mib(),
         },
@@ -161,10 +153,6 @@ def _routes(
         "visited_ratio": float(np.mean([f.meta["visited_ratio"] for f in founds])),
         **_durations(cfg, model, scenes[0], run),
     }
-
-
-def _total(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(p[name] for p in parts) for name in parts[0]}
 
 
 def _mean(values: Sequence[float], reason: str) -> float | Absent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +36,22 @@ def example(cfg: RouteConfig, region: Region, prob: Map) -> Scene:
     )
 
 
-def all_of(
-    cfg: RouteConfig, model: Model, before: Router, asked: Scene, out: Path, reports: Path
-) -> list[Path]:
-    """Everything for people; a second copy in save_debug, where that is given."""
+def all_of(cfg: RouteConfig, model: Model, before: Router, asked: Scene, out: Path) -> list[Path]:
+    """Everything for people."""
     prob = model.seen(asked.prob)
     made = routes(cfg, before, asked, out, "route_before")
     made += routes(cfg, model.router, asked._replace(prob=prob), out, "route_after")
     made += grids(cfg, model.router, asked._replace(prob=prob), out)
     if model.prob is not None:
         made.append(change(out / "route_diff.png", prob - asked.prob))
-    if cfg.save_debug is not None:
-        cfg.save_debug.mkdir(parents=True, exist_ok=True)
-        extra = [reports / "report.json"]
-        for path in [*made, *(p for p in extra if p.exists())]:
-            shutil.copyfile(path, cfg.save_debug / path.name)
     return made
+
+
+def copy(made: Sequence[Path], folder: Path) -> None:
+    """A second copy of each file (save_debug)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made:
+        shutil.copyfile(path, folder / path.name)
 
 
 def traced(

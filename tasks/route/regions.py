@@ -19,6 +19,7 @@ from core.kit.io import write_png
 from core.kit.seed import derive
 from tasks.route import geotiff, npz
 from tasks.route.city import paint, streets
+from tasks.route.clock import Clock
 from tasks.route.geotiff import Geo, Picture
 from tasks.route.log import say
 from tasks.route.npz import Cases
@@ -52,6 +53,7 @@ class Split(NamedTuple):
     train: list[Region]
     val: list[Region]
     test: list[Region]
+    clock: Clock  # of the run that asked for them
 
 
 def key_of(tif: Path) -> str:
@@ -157,7 +159,7 @@ def open_folder(
     def of(wanted: set[str]) -> list[Region]:
         return [r for r in regions if r.name.split("/")[0] in wanted]
 
-    return Split(of(set(rest) - choosing), of(choosing), of(judging))
+    return Split(of(set(rest) - choosing), of(choosing), of(judging), Clock())
 
 
 def _complete(region: Region) -> Region:
@@ -232,6 +234,7 @@ def generated(plan: Plan, seed: int, cities: int, regions: int, val_fraction: fl
         [r for c in names if c not in held for r in made[c]],
         [r for c in names if c in held for r in made[c]],
         [generate(plan, seed + JUDGED, f"city/region{r}")[0] for r in range(regions)],
+        Clock(),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tasks.route import routing, ways
+from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
 from tasks.route.scene import Scene
@@ -92,6 +93,14 @@ def write(path: Path, content: Mapping[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, default=_plain))
     return path
+
+
+def timed(path: Path, clock: Clock) -> list[Path]:
+    """Bring the seconds of a report that is there up to date; no report is no error."""
+    if not path.exists():
+        return []
+    content = json.loads(path.read_text())
+    return [write(path, content | {"timing": clock.report()})]
 
 
 def _plain(value: Any) -> Any:

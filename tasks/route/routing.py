@@ -6,7 +6,6 @@ Names: prob H W (pixels), cost Hf Wf (cells of ds pixels), T in pixels of cost 1
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
 from tasks.route.cost import Cost, CostOptions
 from tasks.route.eikonal import Options, distances
@@ -49,12 +49,21 @@ class Router(nn.Module):
         )
         self.gate = Gate(start["gate"], cfg.gate_form, cfg.learn_gate)
 
-    def grid_cost(self, cfg: RouteConfig, prob: Float[Tensor, "H W"], ds: int) -> Tensor:
+    def grid_cost(
+        self, cfg: RouteConfig, prob: Float[Tensor, "H W"], ds: int, clock: Clock | None = None
+    ) -> Tensor:
         """The cost of every cell, Hf Wf."""
+        clock = clock or Clock()
+        out: Tensor = prob[None]
+        if cfg.pool != "min_cost":
+            with clock.part("pool"):
+                out = pool(out, ds, cfg.pool)
+        with clock.part("cost"):
+            out = self.cost(out)
         if cfg.pool == "min_cost":
-            return pool_cost(self.cost(prob[None]), ds)[0]
-        out: Tensor = self.cost(pool(prob[None], ds, cfg.pool))[0]
-        return out
+            with clock.part("pool"):
+                out = pool_cost(out, ds)
+        return out[0]
 
     @torch.no_grad()
     def values(self) -> dict[str, float]:
@@ -87,7 +96,6 @@ class Found(NamedTuple):
     euclid: Float[Tensor, " K"]
     cost: Float[Tensor, "Hf Wf"]
     meta: dict[str, Any]  # visited_ratio, and tube_meta where there is a tube
-    seconds: dict[str, float]
 
     @property
     def reached(self) -> Bool[Tensor, " K"]:
@@ -111,20 +119,22 @@ def options(cfg: RouteConfig, ds: int, *, early_stop: bool | None = None) -> Opt
     return Options(h=float(ds), stencil=cfg.stencil, early_stop=stop)
 
 
-def answer(cfg: RouteConfig, router: Router, prob: Float[Tensor, "H W"], query: Query) -> Found:
-    """Distances of a question on the grid of the config."""
-    clock = time.perf_counter
-    began = clock()
-    cost = router.grid_cost(cfg, prob, cfg.downsample)
-    priced = clock()
+def answer(
+    cfg: RouteConfig,
+    router: Router,
+    prob: Float[Tensor, "H W"],
+    query: Query,
+    clock: Clock | None = None,
+) -> Found:
+    """Distances of a question on the grid of the config; its seconds are added to the clock."""
+    clock = clock or Clock()
+    cost = router.grid_cost(cfg, prob, cfg.downsample, clock)
     src, tgt = points(query)
     cells, ends = to_cells(src, cfg.downsample), to_cells(tgt, cfg.downsample)
-    T, meta = _solve(cfg, router, prob, cost, cells, ends)
-    solved = clock()
+    T, meta = _solve(cfg, router, prob, cost, cells, ends, clock)
     d = straight(src[None], tgt[None])[0].to(cost.device)
     pred = mix(T[None], d[None], router.gate(), cfg.large_val)[0]
-    seconds = {"cost": priced - began, "solve": solved - priced}
-    return Found(pred, T, d, cost.detach(), meta, seconds)
+    return Found(pred, T, d, cost.detach(), meta)
 
 
 def _solve(
@@ -134,11 +144,12 @@ def _solve(
     cost: Float[Tensor, "Hf Wf"],
     src: Int[Tensor, " 2"],
     tgt: Int[Tensor, "K 2"],
+    clock: Clock,
 ) -> tuple[Tensor, dict[str, Any]]:
     """T at the targets (inf: not reached), and what a report says of the solve."""
     way = options(cfg, cfg.downsample)
     if cfg.multigrid:
-        coarse = router.grid_cost(cfg, prob, cfg.downsample * cfg.mg_factor)
+        coarse = router.grid_cost(cfg, prob, cfg.downsample * cfg.mg_factor, clock)
         valid = torch.ones(1, len(tgt), dtype=torch.bool)
         swept = sweeps(cfg) if cfg.solver == "sweep" else None
         tube = tube_options(cfg) if cfg.tube_roi else None
@@ -146,12 +157,16 @@ def _solve(
             cost[None], coarse[None], src[None, None], tgt[None], valid, way, grid(cfg), tube, swept
         )
         meta = {"backend": cfg.solver, **found.meta[0].json()}
+        clock.add("solve_coarse", meta["t_coarse"])
+        clock.add("solve_fine", meta["t_fine"])
         return _within(cfg, found.at[0]), meta
     if cfg.solver == "sweep":
-        T = sweep(cost[None], src[None, None], sweeps(cfg))[0]
+        with clock.part("solve_fine"):
+            T = sweep(cost[None], src[None, None], sweeps(cfg))[0]
         meta = {"backend": f"sweep, {cfg.eik_iters} iterations", "visited_ratio": 1.0}
         return _within(cfg, T[tgt[:, 0], tgt[:, 1]]), meta
-    one = distances(cost[None], src[None, None], tgt[None], way)
+    with clock.part("solve_fine"):
+        one = distances(cost[None], src[None, None], tgt[None], way)
     meta = {"backend": one.solved.backend, "visited_ratio": one.solved.visited[0]}
     return one.at[0], meta
 

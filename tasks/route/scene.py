@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from core.errors import AssayError
 from tasks.route import sampling
 from tasks.route.config import RouteConfig
-from tasks.route.cost import Cost, CostOptions
+from tasks.route.dense import teacher_cost
 from tasks.route.grid import pool, to_cells
 from tasks.route.log import say
 from tasks.route.losses import teach
@@ -66,6 +66,22 @@ def ask(cfg: RouteConfig, region: Region, prob: Map, seed: int) -> Scene:
     return Scene(region, prob, query)
 
 
+def true_map(cfg: RouteConfig, asked: Scene) -> Map:
+    """What the dense loss takes for true: the road mask; with a teacher the map as it was given.
+
+    Raises:
+        AssayError: neither.
+    """
+    if cfg.teacher_hard_eval:
+        return asked.prob
+    if asked.region.mask is None:
+        raise AssayError(
+            f"lambda_field needs the road mask of {asked.region.name}",
+            "Give mask, or teacher_hard_eval=true, or lambda_field=0",
+        )
+    return asked.region.mask / np.float32(255)
+
+
 def check_points(cfg: RouteConfig, region: Region, prob: Map, query: Query) -> None:
     """Refuse points without data; name points off the road, with the nearest road.
 
@@ -103,25 +119,13 @@ def taught(cfg: RouteConfig, prob: Map, query: Query) -> Query:
     Raises:
         AssayError: no target can be reached.
     """
-    cost = Cost(
-        CostOptions(
-            mode=cfg.cost_mode,
-            alpha=cfg.teacher_alpha,
-            gamma=cfg.teacher_gamma,
-            block=cfg.block,
-            block_th=cfg.block_th,
-            block_k=cfg.block_k,
-            learn=False,
-            eps=cfg.prob_eps,
-        )
-    )
     ds = cfg.teacher_ds or cfg.downsample
     way = options(cfg, ds)
     if cfg.teacher_stencil:
         way = type(way)(h=way.h, stencil=cfg.teacher_stencil, early_stop=way.early_stop)
     src, tgt = points(query)
     with torch.no_grad():
-        grid = cost(pool(torch.from_numpy(prob)[None], ds, pooling(cfg)))
+        grid = teacher_cost(cfg)(pool(torch.from_numpy(prob)[None], ds, pooling(cfg)))
         gt, reached = teach(grid, to_cells(src, ds)[None, None], to_cells(tgt, ds)[None], way)
     found: NDArray[np.bool_] = reached[0].numpy()
     if not found.any():

@@ -16,8 +16,10 @@ from core.errors import AssayError
 from core.kit import checkpoint as kit_checkpoint
 from core.kit.loop import steps, weigh
 from tasks.route import crops, maps, measure, patches, pictures, regions, report, routing, scene
+from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
 from tasks.route.cost import residual_penalty
+from tasks.route.dense import field_loss
 from tasks.route.grid import pool
 from tasks.route.log import say
 from tasks.route.losses import Compared
@@ -33,8 +35,14 @@ LOG_EVERY = 10  # steps of segmentation training; steps on distances are few and
 
 def data(cfg: RouteConfig, run: Run) -> Split:
     """Regions of a folder or generated ones, split by city; one whole image is judged alone."""
+    clock = Clock()
+    with clock.part("read"):
+        return _split(cfg)._replace(clock=clock)
+
+
+def _split(cfg: RouteConfig) -> Split:
     if cfg.whole:
-        return Split([], [], [whole_image(cfg)])
+        return Split([], [], [whole_image(cfg)], Clock())
     if cfg.data_root is not None:
         return regions.open_folder(
             cfg.data_root,
@@ -135,7 +143,8 @@ def _step(
     opt.zero_grad(set_to_none=True)
     good = bool(loss.detach().isfinite())
     if good:
-        loss.backward()
+        with data.clock.part("backward"):
+            loss.backward()
         grads = [
             p.grad for group in opt.param_groups for p in group["params"] if p.grad is not None
         ]
@@ -144,9 +153,10 @@ def _step(
     if good:
         if model.prob is not None and model.prob.map.grad is not None:
             row["prob_grad_norm"] = float(model.prob.map.grad.norm())
-        opt.step()
-        if model.prob is not None:
-            model.prob.settle()
+        with data.clock.part("opt"):
+            opt.step()
+            if model.prob is not None:
+                model.prob.settle()
     if row or step % LOG_EVERY == 0:
         run.log({f"loss/{k}": t.item() for k, t in terms.items()} | row, step)
     if row:
@@ -161,15 +171,22 @@ def distance_terms(
     terms: dict[str, Tensor] = {}
     if asked is not None:
         prob = model.prob()[0] if model.prob is not None else torch.from_numpy(asked.prob)
-        compared = [ask(cfg, model, prob.to(run.device), asked.query)]
+        compared = [ask(cfg, model, prob.to(run.device), asked.query, data.clock)]
         if model.prob is not None:
             terms["prox"] = model.prob.proximity()
+        if cfg.learns_field:
+            src = torch.from_numpy(asked.query.src)
+            truth = torch.from_numpy(scene.true_map(cfg, asked)).to(run.device)
+            terms["field"] = field_loss(cfg, model.router, prob.to(run.device), truth, src)
     else:
         drawn = patches.draw(cfg, data.train, run.seed, step, getattr(model.net, "patch", 0))
         views = [patch_map(cfg, model, patch, run) for patch in drawn]
         compared = [
-            ask(cfg, model, prob, _shifted(patch)) for prob, patch in zip(views, drawn, strict=True)
+            ask(cfg, model, prob, _shifted(patch), data.clock)
+            for prob, patch in zip(views, drawn, strict=True)
         ]
+        if cfg.learns_field:
+            terms["field"] = _fields(cfg, model, views, drawn)
         prob = views[0] if views else torch.full((16, 16), 0.5)
         cut = float(np.mean([patch.truncated for patch in drawn])) if drawn else 0.0
     if cfg.cost_net != "none":
@@ -190,16 +207,39 @@ def distance_terms(
     return terms, row | model.router.values()
 
 
-def ask(cfg: RouteConfig, model: Model, prob: Tensor, query: Query) -> Compared:
+def ask(cfg: RouteConfig, model: Model, prob: Tensor, query: Query, clock: Clock) -> Compared:
     """The loss of one question on a map."""
-    return routing.judged(cfg, routing.answer(cfg, model.router, prob, query), query)
+    return routing.judged(cfg, routing.answer(cfg, model.router, prob, query, clock), query)
+
+
+def _fields(
+    cfg: RouteConfig, model: Model, views: list[Tensor], drawn: list[patches.Patch]
+) -> Tensor:
+    """The dense loss of the patches of a step; 0 without one."""
+    each = [
+        field_loss(
+            cfg,
+            model.router,
+            view,
+            true_part(patch).to(view),
+            torch.from_numpy(_shifted(patch).src),
+        )
+        for view, patch in zip(views, drawn, strict=True)
+    ]
+    return torch.stack([e.float() for e in each]).mean() if each else model.router.gate() * 0
+
+
+def true_part(patch: patches.Patch) -> Tensor:
+    """The true road of the solved part of a patch, 0..1."""
+    y0, x0, y1, x1 = patch.roi
+    return torch.from_numpy(patch.road[y0:y1, x0:x1].astype(np.float32) / 255)
 
 
 def patch_map(cfg: RouteConfig, model: Model, patch: patches.Patch, run: Run) -> Tensor:
     """Probability of the solved part of a patch; with a graph unless the network is frozen."""
     y0, x0, y1, x1 = patch.roi
     if cfg.model == "mask":
-        return torch.from_numpy(patch.road[y0:y1, x0:x1].astype(np.float32) / 255)
+        return true_part(patch)
     rgb = torch.from_numpy(patch.rgb).permute(2, 0, 1)[None].to(run.device)
     with torch.set_grad_enabled(not cfg.freeze_encoder):
         model.net.eval()  # running statistics: one patch is no batch
@@ -270,9 +310,9 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
 def evaluate(cfg: RouteConfig, model: Model, data: Split, run: Run) -> dict[str, float | Absent]:
     """Roads and distances of the held-out regions or the image; the report beside them."""
     if not cfg.whole:
-        return measure.dataset(cfg, model, data.test, run)
+        return measure.dataset(cfg, model, data, run)
     asked = question(cfg, model.net, data, run)
-    return measure.whole(cfg, model, asked, run)
+    return measure.whole(cfg, model, asked, run, data.clock)
 
 
 def infer(cfg: RouteConfig, model: Model, out: Path, run: Run) -> list[Path]:
@@ -304,4 +344,11 @@ def visualise(cfg: RouteConfig, model: Model, data: Split, out: Path, run: Run) 
         region = data.test[0]
         asked = pictures.example(cfg, region, maps.of(cfg, model.net, region, run).prob)
     before = routing.Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
-    return pictures.all_of(cfg, model, before, asked, out, run.dir)
+    with data.clock.part("vis"):
+        made = pictures.all_of(cfg, model, before, asked, out)
+    written = report.timed(run.dir / "report.json", data.clock)
+    if cfg.profile_time:
+        say("  ".join(f"{k} {s:.3f} s" for k, s in data.clock.report().items() if s is not None))
+    if cfg.save_debug is not None:
+        pictures.copy(made + written, cfg.save_debug)
+    return made

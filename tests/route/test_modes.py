@@ -263,7 +263,7 @@ def test_the_tools(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
     made = tools.synth(config(), run, out=str(tmp_path / "s"), size=128, cities=2)
     assert len(made) == 2 * 5
     data = work.data(config(data_root=tmp_path / "s"), run)
-    assert [len(part) for part in data] == [1, 1, 1]
+    assert [len(part) for part in data[:3]] == [1, 1, 1]
 
 
 def test_a_run_on_a_folder_learns_and_measures(tmp_path: Path, make_run: MakeRun) -> None:
