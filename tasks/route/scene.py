@@ -79,7 +79,7 @@ def true_map(cfg: RouteConfig, asked: Scene) -> Map:
             f"lambda_field needs the road mask of {asked.region.name}",
             "Give mask, or teacher_hard_eval=true, or lambda_field=0",
         )
-    return asked.region.mask / np.float32(255)
+    return (asked.region.mask / 255).astype(np.float32)
 
 
 def check_points(cfg: RouteConfig, region: Region, prob: Map, query: Query) -> None:
