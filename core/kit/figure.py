@@ -8,12 +8,13 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if typing.TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Pixels = NDArray[np.uint8]
@@ -22,6 +23,8 @@ INK, PAPER = 32, 255
 BAR = 18  # height of a label, pixels
 GAP = 6
 DPI = 150
+PAGE, HEAD, FOOT = 9.0, 0.36, 0.62  # inches of a heat sheet: its width, title, scale
+LETTER, KEY = 0.095, 0.75  # inches in a legend: a letter, the line before a name
 BASELINE = "0.55"  # grey: what is compared with
 HEAT = "magma"  # perceptually even, dark is small
 
@@ -62,19 +65,36 @@ def heat_sheet(
     unit: str,
     title: str,
 ) -> Path:
-    """Maps of magnitudes on one scale, with its colour bar."""
+    """Maps of magnitudes on one scale, with its colour bar.
+
+    Maps keep their pixels; words are drawn at the size of the page, whatever the maps' is.
+    """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    page = sheet([heat(m, limit) for m in maps], labels, columns)
-    height, width = page.shape[:2]
-    figure = canvas(9.0, 9.0 * height / width + 1.3)
-    axes = figure.add_subplot()
-    axes.imshow(page, interpolation="nearest")
+    height, width = maps[0].shape
+    inch = columns * width / PAGE  # pixels
+    gap, bar = max(1, round(0.07 * inch)), max(2, round(0.24 * inch))
+    rows = -(-len(maps) // columns)
+    page = np.full(
+        (rows * (height + bar) + gap, columns * (width + gap) + gap, 3), PAPER, dtype=np.uint8
+    )
+    tall = PAGE * page.shape[0] / page.shape[1]
+    whole = tall + HEAD + FOOT  # inches
+    figure = canvas(PAGE, whole)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, FOOT / whole, 1, tall / whole))
+    for i, (values, label) in enumerate(zip(maps, labels, strict=True)):
+        x, y = gap + i % columns * (width + gap), i // columns * (height + bar) + bar
+        page[y : y + height, x : x + width] = heat(values, limit)
+        axes.text(x - 0.5, y - 0.5 - 0.04 * inch, label, fontsize=8, va="bottom")
+    axes.imshow(page, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
-    axes.set_title(title, loc="left")
-    scale = ScalarMappable(Normalize(0, limit), HEAT)
-    figure.colorbar(scale, ax=axes, location="bottom", fraction=0.04, pad=0.02, label=unit)
+    figure.text(gap / page.shape[1], 1 - 0.3 / whole, title, fontsize=11)
+    scale = figure.add_axes((0.05, 0.45 / whole, 0.9, 0.12 / whole))
+    magnitudes = ScalarMappable(Normalize(0, limit), HEAT)
+    figure.colorbar(magnitudes, cax=scale, orientation="horizontal").set_label(unit, fontsize=8)
+    scale.tick_params(labelsize=8)
     return save(figure, path)
 
 
@@ -120,16 +140,31 @@ def curves(
             )
         axes.set(xlabel=x_label, ylabel=y_label)
         if log:
-            axes.set_yscale("log")
+            _logarithmic(axes)
         if x_ticks is not None:
             axes.set_xticks(x_ticks, x_names)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = figure.axes[0].get_legend_handles_labels()
     if any(names):
-        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+        room = figure.get_figwidth() / (KEY + LETTER * max(map(len, names)))
+        across = min(len(names), max(1, int(room)))
+        figure.legend(handles, names, loc="outside lower center", ncols=across, frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return save(figure, path)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """The y axis in decades, with plain numbers: 0.6, not 6 x 10^-1."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):  # which ticks have a number is up to matplotlib
+        def __call__(self, x: float, pos: Any = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(Plain())
+    axes.yaxis.set_minor_formatter(Plain(minor_thresholds=(1.5, 0.5)))
 
 
 def canvas(width: float, height: float) -> Figure:

@@ -37,3 +37,34 @@ def test_curves_and_heat_sheets_are_written(tmp_path: Path) -> None:
         tmp_path / "h.png", maps, "abc", columns=2, limit=1.0, unit="1", title="t"
     )
     assert sheet.stat().st_size > 1000
+
+
+def test_a_heat_sheet_has_every_map_in_its_place(tmp_path: Path) -> None:
+    maps = [np.zeros((4, 4)), np.ones((4, 4)), np.full((4, 4), 0.5)]
+    path = figure.heat_sheet(
+        tmp_path / "h.png",
+        maps,
+        ("dark", "bright", "half"),
+        columns=2,
+        limit=1.0,
+        unit="1",
+        title="t",
+    )
+    with Image.open(path) as picture:
+        page = np.asarray(picture.convert("RGB")).astype(int)
+    height, width = page.shape[:2]
+    sheet_height = height - round((figure.HEAD + figure.FOOT) * figure.DPI)
+    row = [round(figure.HEAD * figure.DPI + sheet_height * share) for share in (0.3, 0.75)]
+    found = [page[row[0], width // 4], page[row[0], 3 * width // 4], page[row[1], width // 4]]
+    wanted = figure.heat(np.array([[0.0, 1.0, 0.5]]), 1.0)[0]
+    assert np.abs(np.array(found) - wanted).max() <= 2
+    assert (page[row[1], 3 * width // 4] == figure.PAPER).all()
+
+
+def test_a_long_legend_breaks_into_rows_that_fit(tmp_path: Path) -> None:
+    lines = [figure.Line(f"{i} {'name' * 8}", [0, 1], [i, i + 1]) for i in range(3)]
+    path = figure.curves(tmp_path / "c.png", {"y": lines}, x_label="x", title="t", log=True)
+    with Image.open(path) as picture:
+        page = np.asarray(picture.convert("L"))
+    for edge in (page[:, :4], page[:, -4:]):
+        assert edge.min() > 250  # nothing is cut off
