@@ -10,6 +10,8 @@ import numpy as np
 
 from core.kit.figure import BASELINE, canvas, save
 
+LEAST = 0.02  # of a quality: less of a difference is not blown up
+
 
 class Bar(NamedTuple):
     """A number with its interval."""
@@ -34,7 +36,8 @@ def bars(path: Path, groups: Mapping[str, Sequence[Bar]], *, label: str, title: 
         axes.barh(place, value, xerr=reach, color=f"C{i - 1}", height=0.7, ecolor="0.25")
         axes.axvline(0, color=BASELINE, linewidth=1)
         axes.set_yticks(place, [b.name for b in given])
-        axes.invert_yaxis()
+        axes.set_ylim(len(given) - 0.4, -0.6)
+        axes.locator_params(axis="x", nbins=5)
         axes.set(xlabel=label, title=name)
         axes.grid(alpha=0.25, axis="x")
         axes.spines[["top", "right"]].set_visible(False)
@@ -69,30 +72,44 @@ def matrix(
 
 
 class Point(NamedTuple):
-    """A named place; `size` is drawn as area."""
+    """A named place; `size` is drawn as area, `reach` as a whisker (low, high) along y."""
 
     name: str
     x: float
     y: float
     size: float
     group: str
+    reach: tuple[float, float] | None = None
 
 
 def scatter(path: Path, points: Sequence[Point], *, x_label: str, y_label: str, title: str) -> Path:
-    """Named points, coloured by group."""
+    """Named points, coloured by group; x begins at 0, and y spans LEAST at the least."""
     figure = canvas(7.5, 4.8)
     axes = figure.add_subplot()
+    far, middle = max(p.x for p in points), float(np.median([p.y for p in points]))
     for i, group in enumerate(dict.fromkeys(p.group for p in points)):
         some = [p for p in points if p.group == group]
-        sizes = [20 + 180 * p.size for p in some]
-        axes.scatter(
-            [p.x for p in some], [p.y for p in some], sizes, color=f"C{i}", alpha=0.6, label=group
-        )
+        at = [p.x for p in some], [p.y for p in some]
+        axes.scatter(*at, [20 + 180 * p.size for p in some], f"C{i}", alpha=0.6, label=group)
         for p in some:
-            axes.annotate(p.name, (p.x, p.y), (4, 3), textcoords="offset points", fontsize=6)
+            if p.reach:
+                axes.vlines(p.x, *p.reach, color=f"C{i}", linewidth=1)
+            left = p.x > 0.6 * far  # of the point, where there is room
+            offset = (-8 if left else 8, 5 if p.y >= middle else -11)
+            axes.annotate(
+                *(p.name, (p.x, p.y), offset),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                fontsize=7,
+            )
+    ends = [y for p in points for y in (p.y, *(p.reach or ()))]
+    centre, half = (min(ends) + max(ends)) / 2, max(LEAST, max(ends) - min(ends)) * 0.6
+    axes.set_ylim(centre - half, centre + half)
+    axes.set_xlim(0, far * 1.06)
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, markerscale=0.5)
+    if len({p.group for p in points}) < len(points):
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return save(figure, path)

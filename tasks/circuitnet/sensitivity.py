@@ -61,7 +61,8 @@ def sensitivity(
     folder.mkdir(parents=True, exist_ok=True)
     plain = cfg.model_copy(update={"precision": "FP32", "qat_steps": 0})
     test = dataset.read(plain).test
-    base = scored(network.load(plain, Path(ckpt), run.device), test, cfg.eval_batch, NAMES)
+    whole = network.load(plain, Path(ckpt), run.device)
+    base = scored(whole, test, cfg.eval_batch, NAMES)
     ways = list(_ways(plain, flavours, precisions, leaves))
     rows = []
     for done, way in enumerate(ways, 1):
@@ -70,7 +71,7 @@ def sensitivity(
         run.progress(done, len(ways), " ".join(rows[-1][:4]))
     return [
         table(rows, base, folder / "sensitivity.csv"),
-        *draw(rows, folder),
+        *draw(rows, base, whole.bits / 8192, folder),
         _write(folder / "conclusions.md", report(rows, base)),
     ]
 
@@ -118,7 +119,7 @@ def table(rows: Sequence[Row], base: Scores, path: Path) -> Path:
     return path
 
 
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+def draw(rows: Sequence[Row], base: Scores, float_kb: float, folder: Path) -> list[Path]:
     """Bars of the SSIM drop by module and by layer, the matrix, and size against quality."""
     made = []
     flavours = list(dict.fromkeys(r.flavour for r in rows))
@@ -145,12 +146,16 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
             title="SSIM of the quantised network on the test maps",
         )
     )
-    points = [
-        Point(r.precision, r.weight_kb, r.ssim, 0.1, r.flavour)
+    plain = metrics.summary(base, "compat")["ssim"].value
+    points = [Point("FP32", float_kb, plain, 0.1, "FP32")] + [
+        Point(
+            *(r.precision, r.weight_kb, r.ssim, 0.1, r.flavour),
+            reach=(plain + r.dssim.low, plain + r.dssim.high),
+        )
         for r in whole
         if (r.target, r.module) == ("weights", "all")
     ]
-    title = "Weights of the whole network: size and quality"
+    title = "Weights of the whole network: size and quality; 95 % of the difference from FP32"
     path = folder / "size_quality.png"
     made.append(charts.scatter(path, points, x_label="weights, KiB", y_label="SSIM", title=title))
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -35,10 +36,19 @@ def evaluate(cfg: CircuitnetConfig, run: Run, *, ckpt: str = "") -> dict[str, fl
 
 def curves(cfg: CircuitnetConfig, run: Run, *, runs: list[str], out: str = "") -> list[Path]:
     """Loss curves of several run folders laid over each other."""
-    folders = {Path(r).name: Path(r) for r in runs}
+    folders = {_name(Path(r)): Path(r) for r in runs}
     folder = Path(out) if out else run.dir / "images"
     if not (made := pictures.loss_curves(folders, folder)):
         raise AssayError(
             f"no loss_history.npy in {', '.join(map(str, runs))}", "Give -o runs=[runs/<id>, ...]"
         )
     return made
+
+
+def _name(folder: Path) -> str:
+    """What a run is called in a legend: its variant and seed, and the end of its id."""
+    try:
+        about = json.loads((folder / "run.json").read_text())
+        return f"{about['variant']}, seed {about['seed']} ({folder.name[-6:]})"
+    except (OSError, ValueError, KeyError):  # a folder of curves that is no run's
+        return folder.name
