@@ -17,7 +17,8 @@ from tasks.circuitnet.floorplan import Floats
 from tasks.circuitnet.rudy import Nets
 
 TIGHTNESS = (0.5, 0.8)  # drawn factor on the router's capacity; see docs, Data
-DRC_RATE = 6.0  # violations of a gcell where overflow and pin density are both extreme
+DRC_RATE = 120.0  # violations where overflow and pin density are both extreme; with it 1 to 10 % of
+DRC_FREE = 0.05  # gcells have the 20 that count as hot; below this crowding there are none
 
 
 class Layout(NamedTuple):
@@ -88,7 +89,7 @@ def violations(rng: np.random.Generator, overflow: Floats, pins: Floats) -> Floa
 
     near_pins = gaussian_filter(pins, 1.0) / max(pins.max(), 1e-9)
     crowd = gaussian_filter(overflow, 1.0) * (0.2 + near_pins)
-    count: Floats = rng.poisson(DRC_RATE * crowd).astype(np.float64)
+    count: Floats = rng.poisson(DRC_RATE * np.maximum(0, crowd - DRC_FREE)).astype(np.float64)
     return count
 
 
