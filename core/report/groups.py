@@ -10,7 +10,7 @@ from core import acceptance, stats
 from core.acceptance.evidence import by_seed
 from core.contract import Metric, Published
 from core.ledger.record import ClauseResult, RunRecord, Verdict
-from core.report import effects
+from core.report import conclusions, effects
 from core.report.effects import Effect, Values
 from core.report.numbers import NONE, column, exact, intervals, spreads
 from core.report.table import Table
@@ -55,6 +55,7 @@ class Comparison:
     paired: bool = True
     primary: str = ""  # name of the metric that is shown whatever it came to
     published: Sequence[Published] = ()  # by others, on data of their own
+    contrasts: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # question -> two arms
 
     @property
     def telling(self) -> list[Metric]:
@@ -69,7 +70,7 @@ def _all(study: Comparison, metric: Metric) -> set[float]:
 def tables(study: Comparison) -> list[Table]:
     """All tables for people."""
     made = [_means(study), _differences(study), _clauses(study), _effects(study)]
-    made.append(_published(study))
+    made += [_published(study), conclusions.table(study)]
     return [t for t in made if t.rows]
 
 
@@ -102,11 +103,9 @@ def _differences(study: Comparison) -> Table:
 
 def contrast(study: Comparison, group: Group, metric: str) -> Estimate | None:
     """The group less the reference in the metric's unit; None when a side has no finite value."""
-    theirs = study.reference.values(metric) if study.reference else {}
-    ours = group.values(metric)
-    if not (ours and theirs and all(map(math.isfinite, (*ours.values(), *theirs.values())))):
-        return None
-    return effects.difference(ours, theirs, study.paired)
+    return (
+        conclusions.difference(study, group, study.reference, metric) if study.reference else None
+    )
 
 
 def _clauses(study: Comparison) -> Table:

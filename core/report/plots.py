@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DPI = 150
 GREY, BLUE, ORANGE = "#8a8a8a", "#0072b2", "#d55e00"  # Okabe and Ito: told apart by all eyes
 BESIDE = 4  # panels in a row
+STANDING = 12  # arms whose names fit below an axis
 CAPTION = "dots: runs; bars: mean with its one-sided 95 % bounds; grey: what it is compared with"
 STYLE = {
     "font.size": 8,
@@ -58,10 +59,20 @@ def comparison(study: Comparison, folder: Path, name: str) -> list[Path]:
         return []
     cols = min(len(metrics), BESIDE)
     rows = math.ceil(len(metrics) / cols)
+    lying = len(study.groups) > STANDING  # arms below each other, with room for their names
+    width, height = 0.9 + 2.1 * cols, 0.7 + 2.2 * rows
+    if lying:
+        names = 0.065 * max(len(g.label) for g in study.groups)
+        width, height = (
+            max(5.4, names + 0.4 + 2.1 * cols),
+            0.7 + (0.5 + 0.15 * len(study.groups)) * rows,
+        )
     path = folder / f"{name}.png"
-    with _figure(path, 0.9 + 2.1 * cols, 0.7 + 2.2 * rows, rows, cols) as axes:
-        for at, metric in zip(axes.flat, metrics, strict=False):
-            _by_arm(at, study, metric)
+    with _figure(path, width, height, rows, cols) as axes:
+        for i, (at, metric) in enumerate(zip(axes.flat, metrics, strict=False)):
+            _by_arm(at, study, metric, lying)
+            if lying and i % cols:
+                at.set_yticklabels([])
         for empty in axes.flat[len(metrics) :]:
             empty.set_axis_off()
         axes.flat[0].figure.suptitle(study.title, fontsize=9)
@@ -69,27 +80,40 @@ def comparison(study: Comparison, folder: Path, name: str) -> list[Path]:
     return [path, _beside(path, table.csv(tidy_groups(study)))]
 
 
-def _by_arm(axes: Axes, study: Comparison, metric: Metric) -> None:
-    groups = [g for g in study.groups if g.values(metric.name)]
-    for x, group in enumerate(groups):
-        _arm(axes, x, group, metric, GREY if group is study.reference else BLUE)
+def _by_arm(axes: Axes, study: Comparison, metric: Metric, lying: bool) -> None:
+    groups = [g for g in study.groups if lying or g.values(metric.name)]  # rows are shared
+    for place, group in enumerate(groups):
+        _arm(axes, place, group, metric, GREY if group is study.reference else BLUE, lying)
+    ticks, labels = range(len(groups)), [g.label for g in groups]
+    line, ends = axes.axvline if lying else axes.axhline, (-0.6, len(groups) - 0.4)
     if study.reference and study.reference.values(metric.name):
         centre = stats.mean(list(study.reference.values(metric.name).values())).point
-        axes.axhline(centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    axes.set_xticks(range(len(groups)), [g.label for g in groups], rotation=30, ha="right")
-    axes.set_xlim(-0.6, len(groups) - 0.4)
+        line(centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    if lying:
+        axes.set_yticks(ticks, labels)
+        axes.set_ylim(*ends[::-1])
+        axes.grid(axis="x")
+    else:
+        axes.set_xticks(ticks, labels, rotation=30, ha="right")
+        axes.set_xlim(*ends)
     axes.set_title(column(metric), fontsize=8)
 
 
-def _arm(axes: Axes, x: int, group: Group, metric: Metric, colour: str) -> None:
+def _arm(axes: Axes, place: float, group: Group, metric: Metric, colour: str, lying: bool) -> None:
     values = [v for v in group.values(metric.name).values() if math.isfinite(v)]
     if not values:
         return
     offsets = [0.16 + 0.07 * (i - (len(values) - 1) / 2) for i in range(len(values))]
-    axes.scatter([x + o for o in offsets], values, s=9, color=colour, alpha=0.55, linewidths=0)
+    dots = [place + o for o in offsets], values
+    axes.scatter(*(dots[::-1] if lying else dots), s=9, color=colour, alpha=0.55, linewidths=0)
     estimate = stats.mean(values)
     reach = estimate.high - estimate.point if estimate.high > estimate.point else 0.0
-    axes.errorbar(x - 0.1, estimate.point, yerr=reach, fmt="o", ms=4, color=colour, capsize=2.5)
+    mark: dict[str, Any] = {"fmt": "o", "ms": 4, "color": colour, "capsize": 2.5}
+    if lying:
+        mark |= {"ms": 2.5, "capsize": 1.5, "elinewidth": 0.9}
+        axes.errorbar(estimate.point, place - 0.1, xerr=reach, **mark)
+    else:
+        axes.errorbar(place - 0.1, estimate.point, yerr=reach, **mark)
 
 
 def search(found: Search, folder: Path, name: str) -> list[Path]:

@@ -35,7 +35,8 @@ def of(project: Project, folder: Folder, whole: bool = False) -> Comparison | No
     metrics = [m for m in task.metrics if whole or m.name in judged]
     reference = own or recorded
     return Comparison(
-        title, metrics, groups, reference, task.paired_seeds, task.primary, task.published
+        *(title, metrics, groups, reference, task.paired_seeds, task.primary, task.published),
+        contrasts=plan.study.contrasts,
     )
 
 

@@ -46,6 +46,7 @@ class StudyFile(_Strict):
     design: Literal["named", "leave_one_out", "add_one", "factorial"] = "named"
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     reference: str | None = None  # the variant that the others are compared with
+    contrasts: dict[str, tuple[str, str]] = {}  # question -> a variant, the one it is held against
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     start_from: str | None = None  # <run> or <study>/<variant>, :best or :last: evaluate only
     budget: Budget = Budget()
@@ -75,8 +76,8 @@ class StudyFile(_Strict):
 OWN: Mapping[str, set[str]] = {  # keys that not every kind uses
     "single": {"seeds", "start_from"},
     "seeds": {"seeds", "start_from"},
-    "ablation": {"seeds", "start_from", "reference", "switches", "design"},
-    "grid": {"seeds", "start_from", "reference", "grid"},
+    "ablation": {"seeds", "start_from", "reference", "contrasts", "switches", "design"},
+    "grid": {"seeds", "start_from", "reference", "contrasts", "grid"},
     "search": {
         *("search", "objectives", "sampler", "pruner", "warmup"),
         *("trials", "timeout", "storage", "confirm"),

@@ -114,6 +114,7 @@ def make(
         starts=dict(starts or {}),
     )
     _check_criteria(begun, task)
+    _check_contrasts(begun)
     _check_storage(study.storage, path)
     whole = _with_search(begun, task, trial_s) if study.kind == "search" else begun
     for cell in whole.cells or _probes(whole):
@@ -195,6 +196,14 @@ def _check_criteria(whole: Plan, task: Task[Any]) -> None:
         if clause.metric not in {m.name for m in task.metrics}:
             known = (m.name for m in task.metrics)
             raise unknown("metric", clause.metric, known, where=f"{whole.origin}, {clause.name}")
+
+
+def _check_contrasts(whole: Plan) -> None:
+    labels = [arm.label for arm in whole.arms]
+    for question, arms in whole.study.contrasts.items():
+        for label in arms:
+            if label not in labels:
+                raise unknown("variant", label, labels, where=f"{whole.origin}, {question}")
 
 
 def _with_search(whole: Plan, task: Task[Any], trial_s: float | None) -> Plan:

@@ -74,7 +74,7 @@ def test_the_drawn_violations_have_hot_gcells_few_of_them_and_leave_other_maps_a
     found = [synth.layout(0, i, 64, 2500).maps for i in range(4)]
     hot = [np.mean(np.minimum(m["DRC_all"], preprocess.DRC_CAP) >= 20) for m in found]
     assert all(0.01 < share < 0.10 for share in hot)
-    assert all(0.3 < np.mean(m["DRC_all"] == 0) for m in found)
+    assert all(np.mean(m["DRC_all"] == 0) > 0.3 for m in found)
     monkeypatch.setattr(synth, "DRC_RATE", 1.0)
     again = synth.layout(0, 3, 64, 2500).maps
     assert all(np.array_equal(again[k], a) for k, a in found[3].items() if k != "DRC_all")

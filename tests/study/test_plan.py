@@ -36,6 +36,12 @@ def test_variants_may_be_written_in_the_file(project: Project, write: Write) -> 
     assert made.reference == "slow"
 
 
+def test_questions_name_variants_of_the_study(project: Project, write: Write) -> None:
+    made = plan.make(project, write(ABLATION + "contrasts: {faster helps: [quick, baseline]}"))
+    assert made.study.contrasts == {"faster helps": ("quick", "baseline")}
+    assert Plan.model_validate_json(made.model_dump_json()) == made
+
+
 def test_seeds_are_one_variant_many_times(project: Project, write: Write) -> None:
     made = plan.make(project, write("kind: seeds\nvariants: [quick]\nseeds: [3, 4]"))
     assert asked(made) == [("quick", {"lr": 0.3}, 3), ("quick", {"lr": 0.3}, 4)]
@@ -133,6 +139,9 @@ def test_cores_are_shared_by_the_workers(
         ("kind: ablation\ndesign: factorial", "factorial needs switches"),
         (f"kind: ablation\n{SWITCHES}", "switches need"),
         ("kind: ablation\nvariants: [baseline]\nreference: quick", "no variant 'quick'"),
+        (f"{ABLATION}contrasts: {{q: [quick, slow]}}", "no variant 'slow'.*q"),
+        (f"{ABLATION}contrasts: {{q: [quick]}}", "contrasts.q"),
+        ("kind: search\ncontrasts: {q: [a, b]}", "kind search does not use 'contrasts'"),
         (
             "kind: ablation\ndesign: factorial\nswitches: {lr: [0.1, 0.2], b: {set: {lr: 1}}}",
             "two switches set one key",
