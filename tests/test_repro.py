@@ -176,7 +176,9 @@ def test_a_core_in_the_working_directory_does_not_take_the_forkservers_place(
 def test_a_repeat_runs_the_core_of_its_own_tree(project: Project) -> None:
     with_core(project)
     first = run(project)
+    assert first.status == "finished", first.reason
     got = repro.repeat(Supervisor(project), first, keep=True)
+    assert got.record.status == "finished", got.record.reason
     assert results(got) == SAME
     assert got.tree is not None
     assert got.tree.is_relative_to(project.store)
