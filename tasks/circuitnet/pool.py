@@ -21,7 +21,7 @@ def each(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -
     if min(workers, len(jobs)) <= 1:
         yield from map(function, jobs)
         return
-    context = multiprocessing.get_context("forkserver")  # threads of this process are not copied
+    context = multiprocessing.get_context("spawn")  # a forkserver is for runs: core.child
     with ProcessPoolExecutor(workers, mp_context=context) as executor:
         ahead: deque[Future[Result]] = deque()
         try:
