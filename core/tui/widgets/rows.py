@@ -150,25 +150,24 @@ class Rows(DataTable[Text]):
     def _fit(self, room: int) -> list[tuple[int, int]]:
         """The columns that fit the width, each with its own."""
         room -= self.scrollbar_size_vertical if len(self._given) >= self.size.height else 0
-        natural = [self._natural(n) for n in range(len(self._all))]
-        kept = list(range(len(self._all)))
+        widths = {n: self._natural(n) for n in range(len(self._all))}
+        spares = sorted(
+            (n for n in widths if self._all[n].spare), key=lambda n: -self._all[n].spare
+        )
 
-        def over() -> int:
-            return sum(natural[k] + GAP for k in kept) - room
+        def over(least: int) -> int:
+            """Letters too many when elastic columns are made so short."""
+            shown = (min(w, least) if self._all[n].elastic else w for n, w in widths.items())
+            return sum(shown) + GAP * len(widths) - room
 
-        def shorten(least: int) -> None:
-            for n in kept:
-                if self._all[n].elastic:
-                    natural[n] -= max(0, min(over(), natural[n] - least))
-
-        spares = sorted((n for n in kept if self._all[n].spare), key=lambda n: -self._all[n].spare)
-        shorten(COMFORT)
-        for first, least in ((LUXURY, TIGHT), (1, LEAST)):
-            for n in [n for n in spares if self._all[n].spare >= first and n in kept]:
-                if over() > 0:
-                    kept.remove(n)
-            shorten(least)
-        return [(n, natural[n]) for n in kept]
+        for first, least in ((LUXURY, COMFORT), (1, TIGHT)):
+            for n in spares:
+                if self._all[n].spare >= first and n in widths and over(least) > 0:
+                    del widths[n]
+        longest = max(widths.values())
+        while longest > LEAST and over(longest) > 0:  # the room that is there is all used
+            longest -= 1
+        return [(n, min(w, longest) if self._all[n].elastic else w) for n, w in widths.items()]
 
     def _natural(self, number: int) -> int:
         cells = (row[number] for row in self._given.values())
