@@ -13,7 +13,7 @@ from core.tui import starting, words
 from core.tui.source import Source
 
 State = Literal["ok", "warn", "bad"]
-GLYPHS = {
+GLYPHS: dict[State, words.Cell] = {
     "ok": words.Cell("✓", "success"),
     "warn": words.Cell("!", "warning"),
     "bad": words.Cell("✗", "error"),
@@ -38,6 +38,18 @@ class Result(NamedTuple):
     def clear(self) -> bool:
         """Whether nothing stands against it."""
         return all(look.state != "bad" for look in self.looks)
+
+    @property
+    def said(self) -> str:
+        """In one line: what is wrong, else what it will be and what gives to think."""
+        wrong = [look for look in self.looks if look.state == "bad"]
+        worst = max((look.state for look in self.looks), key=list(GLYPHS).index)
+        told = [f"{look.what}: {look.found}" for look in wrong] or [
+            look.found if look.state == "ok" else f"{look.what} {look.found}"
+            for look in self.looks
+            if look.state == "warn" or look.what in ("plan", "time")
+        ]
+        return f"{GLYPHS[worst].text} {'; '.join(told)}"
 
 
 def look(source: Source, task: str, command: Sequence[str], overrides: Mapping[str, Any]) -> Result:

@@ -15,7 +15,7 @@ from core.ledger import Ledger, baselines
 from core.project import Project
 from core.study import folder
 from core.tui import fields, starting
-from core.tui.app import Assay
+from core.tui.app import POLL_S, Assay
 from core.tui.screens.ask import Ask
 from core.tui.screens.compare import Compare
 from core.tui.screens.edit import Edit
@@ -92,6 +92,35 @@ def test_the_form_follows_the_choice_and_edits_a_value(history: Project) -> None
         assert "-o lr" not in text(pilot)
 
     drive(history, scene, size=(140, 40))
+
+
+def test_where_it_is_narrow_the_panel_at_hand_has_the_room(history: Project) -> None:
+    """Nothing is cut at 80x24: neither a key nor its help; the other panels say what they hold."""
+
+    def line(title: str) -> str:
+        return next(row for row in text(pilots[0]).splitlines() if f"─ {title} " in row)
+
+    async def scene(pilot: P) -> None:
+        pilots.append(pilot)
+        await press(pilot, "2")
+        await until(pilot, lambda: "9 runs, 1 at a time" in line("Preflight"))
+        assert "seeds [0, 1, 2], workers 1, device cpu" in line("Run with")
+        await press(pilot, "tab")
+        assert "ablation" in line("Launch")
+        shown = pilot.app.screen.query_one("#about", Static)
+        for key in list(made):
+            words = " ".join(text(pilot).replace("│", "").split())
+            assert f" {key} " in words
+            assert f"default {fields.written(made[key].default)} {made[key].help}".strip() in words
+            assert shown.virtual_size.height <= shown.size.height
+            await press(pilot, "j")
+        await press(pilot, "tab", "tab")
+        assert "✓ disk" in text(pilot)  # the preflight, whole
+        assert "workers 1" in line("Run with")
+
+    pilots: list[P] = []
+    made = {f.key: f for f in fields.of(registry.load(history).find("toy"))}
+    drive(history, scene, size=(80, 24))
 
 
 def test_what_it_runs_with_is_in_the_command(history: Project) -> None:
@@ -193,6 +222,29 @@ def test_a_study_of_the_command_line_appears_and_is_steered(project: Project) ->
             assert parent.wait(running.PATIENCE_S) == 130
 
     drive(project, scene, start="study")
+
+
+def test_a_study_shows_on_the_other_side_within_two_looks(project: Project) -> None:
+    assert POLL_S <= 1.0  # a look a second: two seconds, with the time that gathering takes
+    (project.root / "studies").mkdir()
+    for name in ("theirs", "ours"):
+        (project.root / "studies" / f"{name}.yaml").write_text(
+            "task: toy\nkind: seeds\nseeds: [0]\nconfig: {total_steps: 5}\n"
+        )
+
+    async def scene(pilot: P) -> None:
+        app = pilot.app
+        assert isinstance(app, Assay)
+        with running.parent(project, "study", "run", "theirs"):
+            await until(pilot, lambda: "theirs-" in text(pilot))
+        app.launch(["study", "run", "ours"])
+        await until(pilot, lambda: app.current_mode == "study" and "ours-" in text(pilot))
+        listed = toy.assay(project.root, "study", "list").stdout
+        assert "theirs-" in listed
+        assert "ours-" in listed
+        await until(pilot, lambda: not app.started)
+
+    drive(project, scene)
 
 
 def test_marked_trials_are_compared_and_studies_turned(history: Project) -> None:

@@ -119,6 +119,9 @@ class Lines(ScrollView, can_focus=True):
         width = self.size.width
         base = self.rich_style
         at = y + top
+        if not self._rows and y == 0:
+            faint = base + Style(color=colour(self.app.theme_variables, "text-muted"))
+            return Strip([Segment("nothing written", faint)]).adjust_cell_length(width, base)
         if at >= len(self._rows):
             return Strip.blank(width, base)
         number, start = self._rows[at]
