@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import DataTable, Static, TabbedContent, TabPane
+from textual.widgets import Static, TabbedContent, TabPane
 
 from core.errors import AssayError
 from core.ledger.record import RunRecord
@@ -19,7 +19,7 @@ from core.tui.growing import Growing
 from core.tui.screens.page import Page
 from core.tui.source import Source
 from core.tui.widgets.lines import Lines
-from core.tui.widgets.picture import Picture
+from core.tui.widgets.picture import Gallery
 from core.tui.widgets.rows import Column, Row, Rows
 from core.tui.words import Cell
 
@@ -30,7 +30,6 @@ CONFIG = (
     Column("Baseline", elastic=True),
     Column("From", spare=2),
 )
-PICTURES = (Column("Picture", elastic=True),)
 IMAGES = (".png", ".jpg", ".jpeg", ".gif")
 
 
@@ -81,9 +80,8 @@ class RunPage(Page):
                 yield Lines(id="diff", diff=True)
             with TabPane("Log", id="log"):
                 yield Lines(id="lines")
-            with TabPane("Pictures", id="pictures"), Horizontal():
-                yield Rows(PICTURES, id="files", empty="it made no picture")
-                yield Picture(id="picture")
+            with TabPane("Pictures", id="pictures"):
+                yield Gallery()
 
     def gather(self, source: Source) -> Found:
         """The record, and what it is compared with."""
@@ -103,13 +101,13 @@ class RunPage(Page):
         tone = sheet.toned(self.app.theme_variables)
         self.query_one("#sheet", Static).update(sheet.run(found.record, tone))
         self.query_one("#keys", Rows).show(found.config)
-        self.query_one("#files", Rows).show({str(p): (p.name,) for p in found.pictures})
+        self.query_one(Gallery).show(found.pictures)
         if first:
             self.query_one(TabbedContent).active = self._part
             self.query_one("#diff", Lines).following = False
             self.query_one("#diff", Lines).append(found.code)
             self._log = Growing(found.folder / "log.txt") if found.folder else None
-            self.query_one("#picture", Picture).open(next(iter(found.pictures), None))
+            self.query_one(Gallery).open(next(iter(found.pictures), None))
         lines = self.query_one("#lines", Lines)
         if self._log is not None:
             lines.append(self._log.new())
@@ -135,17 +133,11 @@ class RunPage(Page):
                 self.call_after_refresh(widget.focus)
                 break
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """The picture under the cursor."""
-        if event.data_table.id == "files" and event.row_key and event.row_key.value:
-            self.query_one("#picture", Picture).open(Path(event.row_key.value))
-
     def action_open(self) -> None:
         """Open the picture, else the folder, with what this machine has for it."""
-        files = self.query_one("#files", Rows)
         on_pictures = self.query_one(TabbedContent).active == "pictures"
-        place = self._found.folder if self._found else None
-        path = Path(files.chosen) if on_pictures and files.chosen else place
+        picture = self.query_one(Gallery).chosen if on_pictures else None
+        path = picture or (self._found.folder if self._found else None)
         if path:
             self.app.open_url(path.as_uri())
             self.notify(str(path), markup=False)
