@@ -1,4 +1,4 @@
-"""A 1920x1080 frame of the seed's 64x6 MLP, form by form, against the naive one; and of a basis.
+"""A 1920x1080 frame of the seed's 64x6 MLP, form by form, against the naive one; grid, basis.
 
     python -m benchmarks.lightmap_render
 
@@ -6,9 +6,10 @@ Naive: for every pixel the 26 numbers of place and time are computed and put sid
 through nn.Sequential in chunks of 131,072 pixels. CPU time of one thread in one run; differences
 are to the naive frame at the same random weights, in colour (1 = full range). Floors: the frame's
 92.6 GFLOP at this core's own rate of n x 64 x 64 products, and 12.4 MB (noon image in, frame out)
-at its own copying rate. `basis or blend` is a frame of a variant that
-passes the quality lines: two decoded hours mixed in 8 bits (wall time with two threads is only
-meaningful on a quiet machine; CPU time beside it). The GPU is not measured here.
+at its own copying rate. `hash_grid` and `hash_small`: these variants with a finest level of 480
+cells, against every pixel looked up in the table and passed through the layers. `basis or blend`:
+two decoded hours mixed in 8 bits. Wall time with two threads is only meaningful on a quiet machine;
+CPU time beside it. The GPU is not measured here.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.lightmap import task
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.fast import FORMS, form
+from tasks.lightmap.gridpaint import GridRenderer
 from tasks.lightmap.lerp import mixed
 from tasks.lightmap.model import Lightmap, build, grid
+from tasks.lightmap.render import Direct
 
 HEIGHT, WIDTH = 1080, 1920
 CHUNK = 131_072
 TIME = 18.25
+LONGEST = 480  # of the images that a grid was trained on
 
 
 def timed(call: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -67,6 +72,25 @@ def floors() -> dict[str, float]:
     return found
 
 
+@torch.no_grad()
+def grids(name: str, image: Tensor) -> dict[str, Any]:
+    """A variant behind a hash grid: pixel by pixel, then painted with one thread and with two."""
+    model = build(LightmapConfig.model_validate(task.variant(name).set), LONGEST).eval()
+    assert model.grid is not None
+    torch.nn.init.uniform_(model.grid.table, -1, 1)
+    plain, draw = Direct(model, image), GridRenderer(model, image)
+    difference = (draw(TIME) - plain(TIME)).abs().max().item()
+    slow, _ = timed(lambda: plain(TIME), 1)
+    rows: dict[str, Any] = {f"{name}, pixel by pixel": {"cpu_ms": slow, "ratio": 1.0}}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        cpu, wall = timed(lambda: draw(TIME), 11)
+        found = {"cpu_ms": cpu, "wall_ms": wall, "ratio": slow / cpu, "max_difference": difference}
+        rows[f"{name}, {threads} threads"] = found
+    torch.set_num_threads(1)
+    return rows
+
+
 def main() -> None:
     """Print one JSON line."""
     torch.set_num_threads(1)
@@ -82,6 +106,8 @@ def main() -> None:
         cpu, _ = timed(lambda draw=draw: draw(TIME), 5)
         rows[name] = {"cpu_ms": cpu, "ratio": slow / cpu, "max_difference": difference}
     bounds = floors()
+    for name in ("hash_grid", "hash_small"):
+        rows |= grids(name, image)
     torch.set_num_threads(2)
     a, b = torch.randint(0, 256, (2, 3, HEIGHT, WIDTH), dtype=torch.uint8)
     cpu, wall = timed(lambda: mixed(a, b, 0.25), 21)

@@ -214,6 +214,11 @@ task = Task[LightmapConfig](
             why="position and hour by table, a small network behind: 526,243 parameters",
         ),
         Variant(
+            name="hash_small",
+            set={"hash_grid": True, "hidden": 16, "layers": 2, "lr": 1e-2},
+            why="the same with half the width, for a processor to paint 1080p in real time",
+        ),
+        Variant(
             name="siren",
             set={"activation": "sine", "xy_harmonics": 0, "time_harmonics": 1, "lr": 1e-4},
             why="sines in place of the position's harmonics",
@@ -292,6 +297,8 @@ task = Task[LightmapConfig](
         "tasks.lightmap.work",
         "tasks.lightmap.metrics",
         "tasks.lightmap.render",
+        "tasks.lightmap.gridpaint",
+        "tasks.lightmap.gridkernel",
         "tasks.lightmap.colour",
         "tasks.lightmap.basis",
         "tasks.lightmap.codec",
