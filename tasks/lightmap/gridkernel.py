@@ -19,7 +19,7 @@ FAST = {"contract"}  # multiply and add in one: the last bit may differ from tor
 WIDE = 8  # pixels that a cell must cover for a loop of its own
 
 
-@numba.njit(cache=True, nogil=True, parallel=True, fastmath=FAST)
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
 def corners(time, cells, dense, primes, table, first, out):  # type: ignore[no-untyped-def]
     """Every corner's features at `time` in [0, 1), by rows: out[first[l] + (j F + f)(r + 1) + i].
 
@@ -32,7 +32,7 @@ def corners(time, cells, dense, primes, table, first, out):  # type: ignore[no-u
         k = min(np.int32(t), hours - 1)
         late = np.float32(t - k)
         after = np.int32(0) if k + 1 == hours else np.int32(k + 1)  # midnight is midnight
-        for j in numba.prange(side):
+        for j in range(side):
             for i in range(side):
                 if dense[level]:
                     a, b = (k * side + j) * side + i, (after * side + j) * side + i

@@ -83,14 +83,12 @@ Rows = Mapping[str, Mapping[float, Score]]  # method -> time -> score
 
 
 def compare(cfg: LightmapConfig, day: Day, frame: Frame) -> Rows:
-    """The model and the trivial methods at every time that has an image; LPIPS of two of them."""
+    """The model and the trivial methods at every time that has an image."""
     methods = {"model": frame, **trivial(day, trained_hours(cfg, day), cfg.baseline_time)}
     times, lpips = sorted([*day.hours, *day.times]), lpips_for(day, cfg.val_downsample)
     return {
-        name: score_all(
-            f, day, times, cfg.val_downsample, lpips if name in ("model", "blend") else None
-        )
-        for name, f in methods.items()
+        name: score_all(paint, day, times, cfg.val_downsample, lpips)
+        for name, paint in methods.items()
     }
 
 

@@ -25,9 +25,10 @@ from torch import Tensor
 from core.contract import Run
 from core.kit import figure
 from tasks.lightmap import checkpoints, codec, metrics, sizes
-from tasks.lightmap.blend import Frame, trivial
+from tasks.lightmap.blend import Frame
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.data import Day, read, trained_hours
+from tasks.lightmap.metrics import Score
 from tasks.lightmap.model import Lightmap
 from tasks.lightmap.render import frames
 
@@ -48,7 +49,7 @@ class Rate(NamedTuple):
 
     method: str
     bytes: float
-    score: metrics.Score
+    score: Score
 
 
 def images(day: Day, form: str, quality: int) -> Coded:
@@ -94,28 +95,30 @@ def nearest(make: Callable[[int], Coded], low: int, high: int, target: float) ->
     return best, at(best)
 
 
-def table(cfg: LightmapConfig, model: Lightmap, day: Day, frame: Frame) -> list[Rate]:
-    """The model, and every alternative at about its bytes."""
+def table(
+    cfg: LightmapConfig, model: Lightmap, day: Day, scores: Mapping[str, Mapping[float, Score]]
+) -> list[Rate]:
+    """The model and the trivial methods, whose scores are known, and codecs at about its bytes."""
     size = sizes.model_bytes(cfg, model, day)
     known = trained_hours(cfg, day)
     hours = [h for h in day.hours if h != cfg.given_hour]
     lpips = metrics.lpips_for(day, cfg.val_downsample)
 
-    def rate(method: str, spent: float, paint: Frame) -> Rate:
-        scores = metrics.score_all(paint, day, hours, cfg.val_downsample, lpips)
-        return Rate(method, spent, metrics.means(scores))
+    def rate(method: str, coded: Coded) -> Rate:
+        shown = metrics.score_all(_shown(day, coded), day, hours, cfg.val_downsample, lpips)
+        return Rate(method, coded.bytes, metrics.means(shown))
 
     every = {h: sizes.lossless(sizes.pixels(day, h)) for h in known}
-    rows = [rate("model", size, frame)]
-    for name, paint in trivial(day, known, cfg.baseline_time).items():
-        spent = every.get(cfg.baseline_time, 0) if name == "identity" else sum(every.values())
-        rows.append(rate(name, spent, paint))
+    spent = {"model": size, "identity": every.get(cfg.baseline_time, 0)}
+    rows = [
+        Rate(name, spent.get(name, sum(every.values())), metrics.means({h: of[h] for h in hours}))
+        for name, of in scores.items()
+    ]
     for name, form in (("JPEG", "JPEG"), ("WebP", "WEBP")):
         quality, coded = nearest(lambda q, form=form: images(day, form, q), 1, 100, size)  # type: ignore[misc]
-        rows.append(rate(f"{name} q{quality}", coded.bytes, _shown(day, coded)))
+        rows.append(rate(f"{name} q{quality}", coded))
     k, coded = nearest(lambda k: pca(day, k), 1, 3 * len(day.hours), size)
-    rows.append(rate(f"PCA-{k}", coded.bytes, _shown(day, coded)))
-    return rows
+    return [*rows, rate(f"PCA-{k}", coded)]
 
 
 def _shown(day: Day, coded: Coded) -> Frame:
@@ -134,7 +137,7 @@ def written(rows: Sequence[Rate], out: Path) -> list[Path]:
     return [out / "rates.md", out / "rates.csv"]
 
 
-def _numbers(score: metrics.Score) -> list[str]:
+def _numbers(score: Score) -> list[str]:
     lpips = "-" if score.lpips is None else f"{score.lpips:.4f}"
     return [f"{score.psnr:.2f}", f"{score.ssim:.4f}", lpips]
 

@@ -105,5 +105,5 @@ def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: R
         animation.slider(frame, out),
         *animation.day(frame, out),
         pictures.table(cfg, data, rows, out),
-        *rates.written(rates.table(cfg, model, data, frame), out),
+        *rates.written(rates.table(cfg, model, data, rows), out),
     ]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.lightmap import metrics, rates, sizes, work
+from tasks.lightmap import metrics, pictures, rates, sizes, work
 from tasks.lightmap.data import read
 from tests.lightmap.conftest import MakeRun, config
 
@@ -22,7 +22,8 @@ def test_every_alternative_has_the_bytes_and_quality_of_real_files(
     day = work.data(cfg, run)
     work.train(cfg, day, run)
     model = work.load(cfg, run.judged(), "cpu")
-    rows = rates.table(cfg, model, day, work.frames(cfg, model, day))
+    frame = work.frames(cfg, model, day)
+    rows = rates.table(cfg, model, day, pictures.compare(cfg, day, frame))
     assert [r.method.split(" ")[0].split("-")[0] for r in rows] == [
         *("model", "identity", "nearest", "blend", "JPEG", "WebP", "PCA")
     ]
