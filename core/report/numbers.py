@@ -47,10 +47,16 @@ def _spread(values: list[float]) -> bool:
 
 
 def intervals(estimates: Iterable[Estimate | None]) -> list[str]:
-    """`+2.76 [+2.51, +3.01]` for each estimate of one column; no bounds where there are none."""
+    """`+2.76 [+2.51, +3.01]` for each estimate of one column; no bounds where there are none.
+
+    Each shows two digits of its own bounds, and at least those of the widest in the column.
+    """
     given = list(estimates)
-    places = _places(max((_reach(e) for e in given if e), default=0.0))
-    return [_interval(e, places) if e else NONE for e in given]
+    widest = _places(max((_reach(e) for e in given if e), default=0.0))
+    return [
+        _interval(e, widest if (own := _places(_reach(e))) is None else own) if e else NONE
+        for e in given
+    ]
 
 
 def _interval(estimate: Estimate, places: int | None) -> str:

@@ -217,12 +217,14 @@ def test_spreads_show_two_digits_of_the_largest_sd(
     assert numbers.spreads(samples) == shown
 
 
-def test_intervals_show_two_digits_of_the_widest() -> None:
+def test_intervals_show_two_digits_of_their_own_bounds_or_of_the_widest() -> None:
     wide, narrow = mean([1.0, 1.4, 1.2]), mean([2.0, 2.0, 2.0])
+    near = mean([0.001, 0.0014, 0.0012])
     one = Estimate(0.25, math.nan, math.nan)
-    assert numbers.intervals([wide, narrow, one, None]) == [
+    assert numbers.intervals([wide, narrow, one, near, None]) == [
         f"+1.20 [{wide.low:+.2f}, {wide.high:+.2f}]",
         "+2.00",
         "+0.25",
+        f"+0.00120 [{near.low:+.5f}, {near.high:+.5f}]",
         "–",
     ]
