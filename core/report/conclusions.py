@@ -44,7 +44,7 @@ def table(study: Comparison) -> Table:
 
 
 def _against_the_reference(study: Comparison, metric: Metric) -> list[tuple[str, ...]]:
-    """How many arms are better, worse and neither, and the two that are furthest off."""
+    """How many arms are better, worse and neither; the two furthest off that can be told apart."""
     if study.reference is None:
         return []
     others = [g for g in study.groups if g is not study.reference]
@@ -53,13 +53,14 @@ def _against_the_reference(study: Comparison, metric: Metric) -> list[tuple[str,
     if len(known) < SEVERAL:
         return []
     words = [answer(e, metric) for _, e in known]
-    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words))]
-    ends = sorted(known, key=lambda pair: pair[1].point * _sign(metric))
+    counts = ", ".join(f"{words.count(w)} {w}" for w in dict.fromkeys(sorted(words)))
     head = f"{len(known)} variants against {study.reference.label}"
-    lines: list[tuple[str, ...]] = [(head, metric.name, ", ".join(counts), "")]
+    lines: list[tuple[str, ...]] = [(head, metric.name, "", counts)]
+    told = [(g, e) for g, e in known if answer(e, metric) != APART] or known
+    ends = sorted(told, key=lambda pair: pair[1].point * _sign(metric))
     for what, (group, estimate) in (("worst", ends[0]), ("best", ends[-1])):
-        told = answer(estimate, metric), *intervals([estimate])
-        lines.append((f"  {what}: {group.label}", metric.name, *told))
+        said = answer(estimate, metric), *intervals([estimate])
+        lines.append((f"  {what}: {group.label}", metric.name, *said))
     return lines
 
 

@@ -48,8 +48,8 @@ def test_arms_are_counted_as_scipys_one_sided_tests_would() -> None:
     assert 0 < worse < 20
     head, worst, *_ = rows(study)
     assert head[0] == "20 variants against fp32"
-    assert f"{worse} worse" in head[2]
-    assert "not separable" in head[2]
+    assert f"{worse} worse" in head[3]
+    assert "not separable" in head[3]
     assert worst[:3] == ("  worst: off by 19", "ssim", "worse")
 
 
