@@ -30,9 +30,10 @@ class GridRenderer:
         self.height, self.width = image.shape[1:]
         self.cells = grid.cells.numpy()
         self.tables = (grid.dense.numpy(), grid.primes.numpy(), grid.table.detach().numpy())
-        corners = (self.cells[:, 0].astype(np.int64) + 1) ** 2 * grid.table.shape[2]
-        self.first = np.concatenate([[0], np.cumsum(corners)])
-        self.made = np.empty(self.first[-1], np.float32)
+        rows = self.cells[:, 0] + 1
+        self.first = np.cumsum(rows) - rows
+        self.level_of = np.repeat(np.arange(len(rows)), rows)
+        self.rows = np.empty((rows.sum(), grid.table.shape[2], self.width), np.float32)
         across = self.cells[:, :1]
         at = across * ((np.arange(self.width, dtype=np.float32) + np.float32(0.5)) / self.width)
         self.column = np.minimum(at.astype(np.int32), across - 1)
@@ -50,22 +51,10 @@ class GridRenderer:
         middle = torch.stack([w for w, _ in inner]) if inner else square
         layers = (_whole(into, 2), _whole(biases, 1), _whole(middle, 2), _whole(last, 1))
         numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-        gridkernel.corners(
-            np.float32(t % DAY_H / DAY_H), self.cells, *self.tables, self.first, self.made
-        )
+        time, where = np.float32(t % DAY_H / DAY_H), (self.column, self.right, self.level_of)
+        gridkernel.stretch(time, self.cells, *self.tables, *where, self.rows)
         out = np.empty((self.height, 3, self.width), np.float32)
-        features = self.tables[2].shape[2]
-        gridkernel.paint(
-            self.made,
-            self.first,
-            self.cells,
-            features,
-            self.column,
-            self.right,
-            *layers,
-            shift.numpy(),
-            out,
-        )
+        gridkernel.paint(self.rows, self.first, self.cells, *layers, shift.numpy(), out)
         return torch.from_numpy(out).transpose(0, 1)
 
 
