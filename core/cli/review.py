@@ -116,7 +116,7 @@ def build(
     known = registry.load(here)
     stale, files = [], []
     for name in [task] if task else sorted(known.lines):
-        content = dashboards.text(known.find(name))
+        content = dashboards.text(here, known.find(name))
         dashboards.check(content, name)
         file = here.root / dashboards.FOLDER / f"{name}.json"
         if not file.exists() or file.read_text() != content:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.contract import Task
 from core.errors import AssayError, Exit
 from core.export import panels
+from core.export.panels import Own
 from core.ledger import disk
 from core.project import Project
 
@@ -24,7 +26,7 @@ FOLDER = Path("studies") / "dashboards"
 SENT = "dashboards.json"  # in this clone's store: what W&B calls what was published
 
 
-def workspace(task: Task[Any]) -> Workspace:
+def workspace(task: Task[Any], studies: Sequence[Own] = ()) -> Workspace:
     """All runs of the task, grouped by study and variant, best first."""
     panels.library()
     from wandb_workspaces import workspaces as ws
@@ -35,7 +37,7 @@ def workspace(task: Task[Any]) -> Workspace:
         entity="",
         project="",
         name=f"{task.name}: review",
-        sections=[ws.Section(p.name, p.panels, is_open=True) for p in panels.of(task)],
+        sections=[ws.Section(p.name, p.panels, is_open=True) for p in panels.of(task, studies)],
         settings=ws.WorkspaceSettings(x_axis="step"),
         runset_settings=ws.RunsetSettings(
             filters=ws.And(ws.Tags().isin([task.name])),
@@ -46,7 +48,9 @@ def workspace(task: Task[Any]) -> Workspace:
     )
 
 
-def report(task: Task[Any], entity: str = "", project: str = "") -> Report:
+def report(
+    task: Task[Any], studies: Sequence[Own] = (), entity: str = "", project: str = ""
+) -> Report:
     """The same as a page to send round. Its run set looks the project up when it has one."""
     lib = panels.library()
     runs = lib.Runset(
@@ -57,7 +61,7 @@ def report(task: Task[Any], entity: str = "", project: str = "") -> Report:
         groupby=[f"config.{panels.STUDY}", f"config.{panels.VARIANT}"],
     )
     blocks: list[Any] = [lib.P(f"{task.title}. Made by `assay wandb build`.")]
-    for part in panels.of(task):
+    for part in panels.of(task, studies):
         blocks += [lib.H2(part.name), lib.PanelGrid(runsets=[runs], panels=part.panels)]
     made: Report = lib.Report(
         entity=entity, project=project, title=f"{task.name}: review", blocks=blocks
@@ -65,9 +69,9 @@ def report(task: Task[Any], entity: str = "", project: str = "") -> Report:
     return made
 
 
-def built(task: Task[Any]) -> dict[str, Any]:
+def built(task: Task[Any], studies: Sequence[Own] = ()) -> dict[str, Any]:
     """Both as W&B keeps them, with ids that stay the same from build to build."""
-    made = {"workspace": workspace(task), "report": report(task)}
+    made = {"workspace": workspace(task, studies), "report": report(task, studies)}
     dumped = {k: _dumped(v) for k, v in made.items()}
     return dict(_steady(dumped))
 
@@ -97,9 +101,11 @@ def _steady(node: Any, counter: list[int] | None = None) -> Any:
     return out
 
 
-def text(task: Task[Any]) -> str:
-    """The file's content."""
-    return json.dumps(built(task), indent=1, ensure_ascii=False) + "\n"
+def text(project: Project, task: Task[Any]) -> str:
+    """The file's content, with what the task's study files ask for."""
+    return (
+        json.dumps(built(task, panels.own(project, task.name)), indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def check(content: str, where: str) -> None:
@@ -152,11 +158,12 @@ def publish(project: Project, task: Task[Any], entity: str, name: str) -> Publis
     key = f"{entity}/{name}/{task.name}"
     known = sent.get(key, {})
     try:
-        view: Any = workspace(task)
+        studies = panels.own(project, task.name)
+        view: Any = workspace(task, studies)
         view.entity, view.project = entity, name
         view._internal_name, view._internal_id = known.get("name", ""), known.get("view", "")
         view = view.save() if known else view.save_as_new_view()
-        page = report(task, entity, name)
+        page = report(task, studies, entity, name)
         page.id = known.get("report", "")
         page.save()
     except (wandb.errors.Error, OSError, ValueError) as error:

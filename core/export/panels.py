@@ -6,12 +6,22 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from core.contract import Criterion, Metric, Space, Task, clauses
+from core.contract import AnyOf, Criterion, Metric, Space, Task, clauses
 from core.errors import AssayError
+from core.project import Project
+from core.study import file
 
 VARIANT, STUDY = "assay.variant", "assay.study"
 COST = ("train_s", "cpu_s", "peak_rss_mib")
 RELATION = {"at_least": "≥", "at_most": "≤", "below": "<"}
+
+
+class Own(NamedTuple):
+    """What a study file of a task asks for by itself."""
+
+    name: str
+    criteria: tuple[Criterion | AnyOf, ...]  # (): the task's
+    objectives: tuple[str, ...]  # of a search; (): the task's primary
 
 
 class Part(NamedTuple):
@@ -21,14 +31,29 @@ class Part(NamedTuple):
     panels: list[Any]
 
 
-def of(task: Task[Any]) -> list[Part]:
+def own(project: Project, task: str) -> list[Own]:
+    """The study files of a task that have criteria or objectives of their own.
+
+    Raises:
+        AssayError: a study file is not valid.
+    """
+    found = []
+    for path in sorted((project.root / file.FOLDER).glob("*.yaml")):
+        study = file.read(path)
+        if study.task == task and (study.criteria or study.objectives):
+            found.append(Own(path.stem, study.criteria or (), study.objectives))
+    return found
+
+
+def of(task: Task[Any], studies: Sequence[Own] = ()) -> list[Part]:
     """All of a task, in the order of a review: verdict, curves, search, pictures, cost."""
+    judged = _judged(task, studies)
     parts = [
-        Part("Acceptance", _acceptance(task)),
-        Part("Ablation", _ablation(task)),
+        Part("Acceptance", _acceptance(task, studies)),
+        Part("Ablation", _ablation(judged)),
         Part("Losses", [_curve(f"loss/{one.name}", [f"loss/{one.name}"]) for one in task.losses]),
-        Part("Metrics", [_metric(task, metric) for metric in _judged(task)]),
-        Part("Search", _search(task)),
+        Part("Metrics", [_metric(task, studies, metric) for metric in judged]),
+        Part("Search", _search(task, studies)),
         Part("Pictures", [library().MediaBrowser(title="images", num_columns=3)]),
         Part(
             "Cost", [_bar(f"used/{n}", f"used/{n}") for n in ("train_s", "cpu_s", "peak_rss_mib")]
@@ -37,12 +62,15 @@ def of(task: Task[Any]) -> list[Part]:
     return [part for part in parts if part.panels]
 
 
-def _acceptance(task: Task[Any]) -> list[Any]:
+def _acceptance(task: Task[Any], studies: Sequence[Own]) -> list[Any]:
     lib = library()
-    lines = [f"- **{one.name}**: {_asks(task, one)}" for one in clauses(task.criteria)]
     head = f"**{task.title}**\n\nAccepted when all of these hold over seeds:\n\n"
+    said = head + _listed(task, task.criteria)
+    for one in studies:
+        if one.criteria:
+            said += f"\n\nIn {one.name} instead:\n\n{_listed(task, one.criteria)}"
     return [
-        lib.MarkdownPanel(markdown=head + "\n".join(lines)),
+        lib.MarkdownPanel(markdown=said),
         lib.ScalarChart(
             title="share accepted, of those decided",
             metric=lib.SummaryMetric("accepted"),
@@ -54,6 +82,10 @@ def _acceptance(task: Task[Any]) -> list[Any]:
     ]
 
 
+def _listed(task: Task[Any], criteria: tuple[Criterion | AnyOf, ...]) -> str:
+    return "\n".join(f"- **{one.name}**: {_asks(task, one)}" for one in clauses(criteria))
+
+
 def _asks(task: Task[Any], clause: Criterion) -> str:
     unit = task.metric(clause.metric).unit
     said = f"{clause.threshold:g}" + ("" if unit == "1" else f" {unit}")
@@ -63,14 +95,15 @@ def _asks(task: Task[Any], clause: Criterion) -> str:
     return f"{clause.metric} {RELATION[clause.rule]} {said}{where}"
 
 
-def _ablation(task: Task[Any]) -> list[Any]:
+def _ablation(judged: Sequence[Metric]) -> list[Any]:
     """The judged metrics by variant: mean over seeds, with the range between them."""
-    return [_bar(f"{title(metric)} by variant", f"best/{metric.name}") for metric in _judged(task)]
+    return [_bar(f"{title(metric)} by variant", f"best/{metric.name}") for metric in judged]
 
 
-def _judged(task: Task[Any]) -> list[Metric]:
-    """The headline, then what the criteria look at."""
-    names = dict.fromkeys([task.primary, *(c.metric for c in clauses(task.criteria))])
+def _judged(task: Task[Any], studies: Sequence[Own]) -> list[Metric]:
+    """The headline, then what the criteria look at, the task's before those of its studies."""
+    asked = [task.criteria, *(one.criteria for one in studies)]
+    names = dict.fromkeys([task.primary, *(c.metric for a in asked for c in clauses(a))])
     return [task.metric(name) for name in names]
 
 
@@ -103,30 +136,42 @@ def _curve(name: str, series: Sequence[str]) -> Any:
     )
 
 
-def _metric(task: Task[Any], metric: Metric) -> Any:
+def _metric(task: Task[Any], studies: Sequence[Own], metric: Metric) -> Any:
     """A metric over steps, under the names that tasks log it by; its limits are in the title."""
-    limits = [c for c in clauses(task.criteria) if c.metric == metric.name and not c.relative]
-    said = "".join(f", limit {RELATION[c.rule]} {c.threshold:g}" for c in limits)
+    said = "".join(f", limit {one}" for one in _limits(task.criteria, metric))
+    for study in studies:
+        said += "".join(f", in {study.name} {one}" for one in _limits(study.criteria, metric))
     names = [f"{metric.split}/{metric.name}", metric.name]
     return _curve(title(metric) + said, names)
 
 
-def _search(task: Task[Any]) -> list[Any]:
-    """How the searched keys and the headline hang together."""
+def _limits(criteria: tuple[Criterion | AnyOf, ...], metric: Metric) -> list[str]:
+    """The absolute limits of a metric."""
+    mine = [c for c in clauses(criteria) if c.metric == metric.name and not c.relative]
+    return [f"{RELATION[c.rule]} {c.threshold:g}" for c in mine]
+
+
+def _search(task: Task[Any], studies: Sequence[Own]) -> list[Any]:
+    """How the searched keys hang together with the headline and with the studies' objectives."""
     if not task.search:
         return []
     lib = library()
-    best, metric = f"best/{task.primary}", task.metric(task.primary)
+    names = dict.fromkeys([task.primary, *(n for one in studies for n in one.objectives)])
+    best = f"best/{task.primary}"
     axes = [
         lib.ParallelCoordinatesPlotColumn(metric=lib.Config(key), log=space.log or None)
         for key, space in task.search.items()
     ]
-    last = lib.ParallelCoordinatesPlotColumn(
-        metric=lib.SummaryMetric(best), inverted=metric.direction == "min" or None
-    )
+    last = [
+        lib.ParallelCoordinatesPlotColumn(
+            metric=lib.SummaryMetric(f"best/{name}"),
+            inverted=task.metric(name).direction == "min" or None,
+        )
+        for name in names
+    ]
     return [
-        lib.ParallelCoordinatesPlot(title="trials", columns=[*axes, last]),
-        lib.ParameterImportancePlot(with_respect_to=best),
+        lib.ParallelCoordinatesPlot(title="trials", columns=[*axes, *last]),
+        *(lib.ParameterImportancePlot(with_respect_to=f"best/{name}") for name in names),
         *(_scatter(key, space, best) for key, space in task.search.items()),
     ]
 

@@ -119,20 +119,20 @@ def _search(found: trials.Search) -> str:
         return ""
     first, *_ = trials.tables(found)
     shares = trials.importance(found.study)
-    metric = found.objectives[0]
     constrained = any(t.constraints for t in found.ranked)
     said = " Full dots: feasible; hollow: not." if constrained else ""
-    two = [
-        (f"{metric.name} by trial; the line is the best so far.{said}", searching.history(found))
+    drawn = [
+        (f"{m.name} by trial; the line is the best so far.{said}", searching.history(found, i))
+        for i, m in enumerate(found.objectives)
     ]
     if shares:
-        two.append(
+        drawn.append(
             (
                 "Importance: share in setting good trials apart (PED-ANOVA)",
                 searching.importance(shares),
             )
         )
-    charts = "".join(f"<figure>{_caption(c, '')}{drawn}</figure>" for c, drawn in two if drawn)
+    charts = "".join(f"<figure>{_caption(c, '')}{one}</figure>" for c, one in drawn if one)
     lines = searching.parallel(found, shares)
     caption = _caption(f"Values of the trials; strong: the best {searching.BEST}", "")
     wide = f'<figure>{caption}<div class="wide">{lines}</div></figure>' if lines else ""

@@ -21,11 +21,11 @@ BEST = 5  # of them, in the strong colour
 WIDEST = 50  # ratio of values from which a scale is logarithmic
 
 
-def history(search: Search) -> str:
-    """The first objective over trials: full dots are feasible, the step is the best of these."""
-    metric = search.objectives[0]
+def history(search: Search, which: int = 0) -> str:
+    """An objective over trials: full dots are feasible, the step is the best of these so far."""
+    metric = search.objectives[which]
     trials = sorted(search.ranked, key=lambda t: t.number)
-    values = [t.values[0] for t in trials if math.isfinite(t.values[0])]
+    values = [t.values[which] for t in trials if math.isfinite(t.values[which])]
     if not values:
         return ""
     log = min(values) > 0 and max(values) / min(values) > WIDEST
@@ -47,26 +47,28 @@ def history(search: Search) -> str:
         out.append(svg.text(place(number, values[0])[0], HIGH - 9, str(number), anchor))
     below = "trial, log scale" if log else "trial"
     out.append(svg.text((LEFT + WIDE) / 2, HIGH - 9, below, "middle"))
-    corners = best_so_far(trials, metric.direction)
+    corners = best_so_far(trials, metric.direction, which)
     if corners:
         steps = [place(n, v) for n, v in corners]
         out.append(f'<polyline class="c2 line" points="{svg.path(steps)}"/>')
     for trial in trials:
-        if math.isfinite(trial.values[0]):
-            x, y = place(trial.number, trial.values[0])
+        if math.isfinite(trial.values[which]):
+            x, y = place(trial.number, trial.values[which])
             kind = "c1" if feasible(trial) else "hollow"
             out.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
     return svg.whole(HIGH, f"{column(metric)} by trial", out)
 
 
-def best_so_far(trials: Sequence[FrozenTrial], direction: str) -> list[tuple[int, float]]:
+def best_so_far(
+    trials: Sequence[FrozenTrial], direction: str, which: int = 0
+) -> list[tuple[int, float]]:
     """The corners of the step line of the best feasible value, to the last trial."""
     better = max if direction == "max" else min
     out: list[tuple[int, float]] = []
     for trial in trials:
-        if not feasible(trial) or not math.isfinite(trial.values[0]):
+        if not feasible(trial) or not math.isfinite(trial.values[which]):
             continue
-        value = trial.values[0]
+        value = trial.values[which]
         if out:
             out.append((trial.number, out[-1][1]))
             value = better(value, out[-1][1])
@@ -77,16 +79,16 @@ def best_so_far(trials: Sequence[FrozenTrial], direction: str) -> list[tuple[int
 
 
 def parallel(search: Search, shares: Mapping[str, float]) -> str:
-    """A line a trial through its values, the objective last; the best are strong and on top."""
+    """A line a trial through its values, the objectives last; the best are strong and on top."""
     known = {k: d for t in search.ranked for k, d in t.distributions.items()}
     names = sorted(known, key=lambda name: (-shares.get(name, 0.0), name))[:AXES]
     whole = [t for t in search.ranked if all(n in t.params for n in names)][:LINES]
-    whole = [t for t in whole if math.isfinite(t.values[0])]
+    whole = [t for t in whole if all(map(math.isfinite, t.values))]
     if not names or not whole:
         return ""
-    metric = search.objectives[0]
+    labels = [*names, *map(column, search.objectives)]
     axes = [_axis(known[name]) for name in names]
-    axes.append(_values([t.values[0] for t in whole]))
+    axes += [_values(values) for values in zip(*(t.values for t in whole), strict=True)]
     wide = max(WIDE, APART * len(axes))
     head, foot = 24, HIGH - 20
 
@@ -95,14 +97,13 @@ def parallel(search: Search, shares: Mapping[str, float]) -> str:
 
     out = []
     for i, (_, marks) in enumerate(axes):
-        label = names[i] if i < len(names) else column(metric)
         out.append(svg.line(across(i), head, across(i), foot, "axis"))
-        out.append(svg.text(across(i), 12, label, "middle"))
+        out.append(svg.text(across(i), 12, labels[i], "middle"))
         for high, text in marks:
             out.append(svg.text(across(i) + 4, foot - high * (foot - head) + 4, text, "start"))
     lines = []
     for rank, trial in enumerate(whole):
-        given = [*(trial.params[n] for n in names), trial.values[0]]
+        given = [*(trial.params[n] for n in names), *trial.values]
         told = zip(axes, given, strict=True)
         heights = [foot - at(value) * (foot - head) for (at, _), value in told]
         points = svg.path([(across(i), y) for i, y in enumerate(heights)])

@@ -11,7 +11,7 @@ import pytest
 from core import project as projects
 from core import registry
 from core.errors import AssayError
-from core.export import dashboards
+from core.export import dashboards, panels
 from core.project import Project
 from tests import toy
 from tests.export import fake
@@ -64,10 +64,36 @@ def test_runs_are_grouped_by_study_and_variant(built: dict[str, Any]) -> None:
     ]
 
 
+def test_a_studys_own_criteria_and_objectives_stand_beside_the_tasks(project: Project) -> None:
+    folder = project.root / "studies"
+    folder.mkdir()
+    (folder / "strict.yaml").write_text(
+        "task: toy\nkind: seeds\ncriteria: [{name: low, metric: error, at_most: 0.125}]\n"
+    )
+    (folder / "two.yaml").write_text("task: toy\nkind: search\nobjectives: [error, score]\n")
+    (folder / "none.yaml").write_text("task: toy\nkind: seeds\n")
+    own = panels.own(project, "toy")
+    assert [one.name for one in own] == ["strict", "two"]
+    task = registry.load(project).find("toy")
+    found = sections(dashboards.built(task, own))
+    told = found["Acceptance"][0]["config"]["value"]
+    assert "In strict instead:" in told
+    assert "error ≤ 0.125" in told
+    titles = [p["config"]["chartTitle"] for p in found["Metrics"]]
+    assert [t for t in titles if t.startswith("error ")] == [
+        "error (lower is better), in strict ≤ 0.125"
+    ]
+    trials = next(p for p in found["Search"] if p["viewType"] == "Parallel Coordinates Plot")
+    last = [c["accessor"] for c in trials["config"]["columns"]][-2:]
+    assert last == ["summary:best/error", "summary:best/score"]
+    looked = [p for p in found["Search"] if p["viewType"] == "Parameter Importance"]
+    assert len(looked) == 2
+
+
 @pytest.mark.slow
 def test_building_twice_gives_the_same_bytes_and_check_sees_a_change(project: Project) -> None:
     task = registry.load(project).find("toy")
-    assert dashboards.text(task) == dashboards.text(task)
+    assert dashboards.text(project, task) == dashboards.text(project, task)
     toy.assay(project.root, "wandb", "build", check=True)
     assert toy.assay(project.root, "wandb", "build", "--check").returncode == 0
     file = project.root / "toytask.py"
@@ -88,13 +114,14 @@ def test_what_is_no_dashboard_is_refused(built: dict[str, Any]) -> None:
 
 def test_the_committed_dashboards_are_what_the_tasks_declare() -> None:
     """Mended by `assay wandb build`."""
-    known = registry.load(projects.find(toy.ROOT))
+    here = projects.find(toy.ROOT)
+    known = registry.load(here)
     folder = toy.ROOT / dashboards.FOLDER
     assert {file.stem for file in folder.glob("*.json")} == set(known.lines)
     for name in known.lines:
         content = (folder / f"{name}.json").read_text()
         dashboards.check(content, name)
-        assert content == dashboards.text(known.find(name)), f"assay wandb build {name}"
+        assert content == dashboards.text(here, known.find(name)), f"assay wandb build {name}"
 
 
 def publish(project: Project, monkeypatch: pytest.MonkeyPatch, server: fake.Fake) -> Any:

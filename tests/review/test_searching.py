@@ -106,6 +106,29 @@ def test_lines_pass_every_axis_at_the_trials_values(search: Search) -> None:
     assert len(strong) == 4  # the infeasible one is not among the best
 
 
+def test_each_objective_has_its_history_and_its_axis() -> None:
+    metrics = [METRIC, Metric(name="nrms", unit="1", direction="min", doc="")]
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    rows = [(0.1, 0.3, 0.9), (0.5, 0.5, 0.2), (0.9, 0.8, 0.6)]
+    for lr, *values in rows:
+        space = {"lr": FloatDistribution(0, 1)}
+        study.add_trial(create_trial(values=values, params={"lr": lr}, distributions=space))
+    search = Search("demo", study, study.trials, metrics)
+    for which, expected in ((0, np.array([0.3, 0.5, 0.8])), (1, np.array([0.9, 0.2, 0.6]))):
+        ys = np.array([y for _, _, y in circles(searching.history(search, which))])
+        slope, offset = np.polyfit(expected, ys, 1)
+        assert slope < 0
+        assert ys == pytest.approx(slope * expected + offset, abs=0.11)
+    assert searching.best_so_far(study.trials, "min", 1)[-1] == (2, 0.2)
+    tree = xml.fromstring(searching.parallel(search, {}))
+    labels = [t.text for t in tree.iter("text") if t.get("text-anchor") == "middle"]
+    assert labels == ["lr", "ssim ↑", "nrms ↓"]
+    line = pairs(next(p.get("points", "") for p in list(tree.iter("polyline"))[::-1]))
+    axes = [n for n in tree.iter("line") if n.get("class") == "axis"]
+    top, foot = float(axes[0].get("y1", "")), float(axes[0].get("y2", ""))
+    assert (foot - line[:, 1]) / (foot - top) == pytest.approx([0.1, 0.0, 1.0], abs=0.01)
+
+
 def test_many_axes_make_it_wider_than_a_phone_and_it_says_so() -> None:
     space = {f"p{i:02}": FloatDistribution(0, 1) for i in range(20)}
     study = optuna.create_study()
