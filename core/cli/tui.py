@@ -23,6 +23,7 @@ def tui(
     ] = 8017,
 ) -> Answer:
     """Open the screens: launch, watch, stop and judge studies, and read the ledger."""
+    import gc
     import os
     import sys
 
@@ -42,6 +43,7 @@ def tui(
             "Use `assay ls`, `assay study list`, or `assay tui --web`",
             code="no_terminal",
         )
+    gc.disable()  # while all is imported; the app switches it on when its first frame stands
     from core.tui.app import Assay
 
     Assay(here).run()

@@ -30,7 +30,7 @@ asyncio.run(main())
 
 
 FIRST = """
-import asyncio, json, sys
+import asyncio, gc, json, sys
 from core import project
 from core.tui.app import Assay
 from core.tui.screens.page import Page
@@ -42,7 +42,8 @@ async def main():
         await pilot.pause()
         made = [type(one).__name__ for stack in app._screen_stacks.values() for one in stack]
         late = ("psutil", "pydantic", "sqlite3", "core.ledger", "core.study", "yaml")
-        print(json.dumps([made, app.theme, [name for name in late if name in sys.modules]]))
+        early = [name for name in late if name in sys.modules]
+        print(json.dumps([made, app.theme, early, gc.isenabled()]))
 
 asyncio.run(main())
 """
@@ -63,7 +64,7 @@ def seen(code: str, history: Project) -> Any:
 
 
 def test_the_first_frame_makes_one_screen_and_imports_only_what_it_draws(history: Project) -> None:
-    assert seen(FIRST, history) == [["Dashboard"], "assay", []]
+    assert seen(FIRST, history) == [["Dashboard"], "assay", [], True]
 
 
 def test_no_screen_loads_torch_optuna_or_wandb(history: Project) -> None:
