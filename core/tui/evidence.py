@@ -92,7 +92,7 @@ def why(clause: ClauseResult, judged: Judged, best: str, tone: Tone) -> Text:
     for name, values in (("judged", clause.candidate), ("baseline", clause.reference)):
         if values:
             lines.append(
-                Text.assemble((f"{name:10}", faint), "  ".join(f"{v:.5g}" for v in values))
+                Text.assemble((f"{name:12}", faint), "  ".join(f"{v:.5g}" for v in values))
             )
     facts: dict[str, Any] = {
         "method": clause.method,
@@ -102,5 +102,5 @@ def why(clause: ClauseResult, judged: Judged, best: str, tone: Tone) -> Text:
         "best": f"{best} on record" if best else "",
         "runs": " ".join(run[-6:] for run in judged.verdict.candidate),
     }
-    lines += [Text.assemble((f"{k:10}", faint), v) for k, v in facts.items() if v]
+    lines += [Text.assemble((f"{k:12}", faint), v) for k, v in facts.items() if v]
     return Text("\n").join(lines)

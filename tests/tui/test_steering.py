@@ -349,6 +349,20 @@ def test_the_ablation_is_a_matrix_with_bars(history: Project) -> None:
     drive(history, scene)
 
 
+def test_the_review_page_is_written_from_the_screens(history: Project) -> None:
+    ablation = next(one.plan.id for one in folder.every(history) if one.plan.name == "ablation")
+
+    async def scene(pilot: P) -> None:
+        await press(pilot, "3", "right_square_bracket", "w")
+        await until(pilot, lambda: pilot.app.clipboard.endswith(f"{ablation}.html"))
+        await press(pilot, "4", "w")
+        await until(pilot, lambda: pilot.app.clipboard.endswith("toy.html"))
+        page = Path(pilot.app.clipboard).read_text()
+        assert "inconclusive" in page
+
+    drive(history, scene)
+
+
 def test_half_written_events_do_not_harm(history: Project) -> None:
     run = Ledger(history).rows(["run"], "status = 'running'")[0]["run"]
     path = history.run_dir(run) / "events.jsonl"

@@ -31,12 +31,13 @@ class Acceptance(Page):
         "the judged mean (and of how many seeds), the difference with its one-sided 95 % bounds. "
         "Enter on a criterion shows its evidence. The history lists every verdict; enter goes "
         "back to one. c judges the newest group now and records the verdict, b makes the judged "
-        "runs the baseline. Tab goes on to the next panel."
+        "runs the baseline, w writes the review page to hand on. Tab goes on to the next panel."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "check", "Check now"),
         Binding("b", "baseline", "Set as baseline"),
         Binding("o", "open", "Open run"),
+        Binding("w", "page", "Review page"),
     ]
 
     def __init__(self) -> None:
@@ -174,6 +175,11 @@ class Acceptance(Page):
 
         ask = Ask(f"New baseline of {task}?", said, "Set it")
         self.app.push_screen(ask, when(lambda: self.do(put, f"{task} has a new baseline")))
+
+    def action_page(self) -> None:
+        """The review page of the task, as a file."""
+        if self._of:
+            self.write_page(self._of)
 
     def copied(self) -> str:
         """The command that judges."""

@@ -90,7 +90,8 @@ class Compare(Page):
         if self._found is None:
             return
         curve = self.query_one(Curve)
-        names = sorted(self._found.curves, key=lambda n: (n.startswith("loss/"), n))
+        first = self._found.records[0].primary
+        names = sorted(self._found.curves, key=lambda n: (n.rpartition("/")[2] != first, n))
         name = names[self._at % len(names)] if names else ""
         curve.border_title = name or "Curves"
         curve.border_subtitle = "log" if self._log else ""

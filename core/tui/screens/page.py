@@ -117,6 +117,22 @@ class Page(Screen[None]):
             self.notify(said, markup=False)
         self.reload()
 
+    def write_page(self, subject: str) -> None:
+        """Write the review page of a study or a task, for a colleague; its path is copied."""
+        self.run_worker(self._page_written(subject), group="do")
+
+    async def _page_written(self, subject: str) -> None:
+        from core.tui import starting
+
+        words = ["report", subject, "--html"]
+        try:
+            said = await asyncio.to_thread(starting.ask, self.assay.source.project, words)
+        except AssayError as error:
+            self.fail(error)
+        else:
+            self.app.copy_to_clipboard(said["file"])
+            self.notify(said["file"], title="written, and its path copied", markup=False)
+
     def fail(self, error: AssayError) -> None:
         """What was asked for cannot be shown."""
         self.notify(str(error), severity="error", markup=False)

@@ -24,6 +24,7 @@ class Steering(Page):
         Binding("a", "accept", "Judge", show=False),
         Binding("b", "ablation", "Ablation table", show=False),
         Binding("i", "pictures", "Pictures", show=False),
+        Binding("w", "page", "Write its review page", show=False),
     ]
 
     def __init__(self) -> None:
@@ -126,3 +127,8 @@ class Steering(Page):
         """The pictures of the run under the cursor."""
         if trial := self.trial:
             self.assay.open_run(trial.key, part="pictures")
+
+    def action_page(self) -> None:
+        """Its review page, as a file."""
+        if self.found:
+            self.write_page(self.found.summary.id)

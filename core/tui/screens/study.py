@@ -33,7 +33,7 @@ class Study(Steering):
         "criteria ask for. p pauses (no further run begins, those under way go on) and goes on, s "
         "stops all at their next step, x stops one run, e does a run again that was stopped or "
         "failed, from its checkpoint. Space marks runs and c lays their curves over each other. "
-        "Brackets lead to other studies."
+        "Brackets lead to other studies; w writes the review page to hand on."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "metric(1)", "Value"),

@@ -55,7 +55,7 @@ class Lines(ScrollView, can_focus=True):
     @property
     def state(self) -> str:
         """What the frame says."""
-        said = [f"{len(self._lines)} lines"]
+        said = [f"{len(self._lines)} {'line' if len(self._lines) == 1 else 'lines'}"]
         said += ["following"] if self.following else []
         said += ["wrapped"] if self.wrapping else []
         said += [f"{len(self.matches)} match {self.needle!r}"] if self.needle else []
