@@ -69,9 +69,11 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
     stepper = Stepper(cfg, model, run)
     run.training_started()
     for step in steps(cfg.total_steps, run, state, len(data.train) // cfg.batch_size):
-        if tuned is not None and step > cfg.float_steps:
-            _follow(cfg, tuned, step)
-            stepper.forward = tuned
+        if tuned is not None:
+            tuned.quantising = step > cfg.float_steps  # its hooks sit in the float network, too
+            if tuned.quantising:
+                _follow(cfg, tuned, step)
+                stepper.forward = tuned
         stepper.begin()
         for group in opt.param_groups:
             group["lr"] = rate(cfg, step)

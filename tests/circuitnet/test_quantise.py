@@ -228,6 +228,14 @@ def test_a_fine_tuned_run_evaluates_what_it_validated(tmp_path: Path, scales: st
     assert all(len(channel.unique()) <= 16 for channel in weight)
 
 
+def test_what_comes_before_fine_tuning_is_training_as_ever(tmp_path: Path) -> None:
+    plain = {"max_iters": 2}
+    narrow = {"precision": "INT8", "quant_target": "both", "quant_flavour": "standard"}
+    one = tiny_run(task, tmp_path / "one", overrides=plain)
+    two = tiny_run(task, tmp_path / "two", overrides={**plain, **narrow, "qat_steps": 2})
+    assert dict(two.series["val/nrms"])[2] == dict(one.series["val/nrms"])[2]
+
+
 def test_quantised_evaluation_of_a_checkpoint_moves_its_metrics(tmp_path: Path) -> None:
     done = tiny_run(task, tmp_path / "run")
     config: CircuitnetConfig = done.config  # type: ignore[assignment]
