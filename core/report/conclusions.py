@@ -37,7 +37,7 @@ def table(study: Comparison) -> Table:
         chance = round(2 * ALPHA * compared)
         notes.append(
             f"A bound is wrong at most once in {round(1 / ALPHA)}: of {compared} variants that do "
-            f"not differ at all, up to {chance} would be called better or worse."
+            f"not differ at all, about {chance} would still be called better or worse."
         )
     columns = ("question", "metric", "answer", "difference [one-sided 95 % bounds]")
     return Table("Conclusions", columns, tuple(rows), tuple(notes) if rows else ())
@@ -56,9 +56,9 @@ def _against_the_reference(study: Comparison, metric: Metric) -> list[tuple[str,
     counts = ", ".join(f"{words.count(w)} {w}" for w in dict.fromkeys(sorted(words)))
     head = f"{len(known)} variants against {study.reference.label}"
     lines: list[tuple[str, ...]] = [(head, metric.name, "", counts)]
-    told = [(g, e) for g, e in known if answer(e, metric) != APART] or known
-    ends = sorted(told, key=lambda pair: pair[1].point * _sign(metric))
-    for what, (group, estimate) in (("worst", ends[0]), ("best", ends[-1])):
+    ends = sorted(known, key=lambda pair: pair[1].point * _sign(metric))
+    for what, word, end in (("worst", "worse", 0), ("best", "better", -1)):
+        group, estimate = ([p for p in ends if answer(p[1], metric) == word] or ends)[end]
         said = answer(estimate, metric), *intervals([estimate])
         lines.append((f"  {what}: {group.label}", metric.name, *said))
     return lines

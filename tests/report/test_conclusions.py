@@ -83,7 +83,7 @@ def test_a_word_for_every_estimate(estimate: Estimate, word: str) -> None:
 def test_chance_is_spoken_of_where_much_is_compared() -> None:
     assert "of 20 variants" in conclusions.table(many(20)).notes[0]
     assert not conclusions.table(many(5)).notes
-    assert "up to 2 would" in conclusions.table(many(20)).notes[0]
+    assert "about 2 would" in conclusions.table(many(20)).notes[0]
 
 
 def test_an_arm_without_runs_is_not_measured() -> None:
