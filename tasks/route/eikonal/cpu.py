@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from core.errors import AssayError
 from tasks.route.eikonal.jit import compiled, inlined, prefetch
+from tasks.route.eikonal.workspace import borrow
 
 TOP, LEFT = 2, 1  # border cells; stencil 4 looks two rows beyond a cell
 CHUNK = 32  # entries, a power of two; 128 bytes of cell numbers
@@ -362,7 +363,7 @@ def march(
     size = (height + 2 * TOP) * stride
     if size >= 2**31:
         raise AssayError(f"a grid of {height} x {width} cells is too large", "Raise downsample")
-    T, q = np.empty(size, cost.dtype), np.empty(size, cost.dtype)
+    T, q = borrow(size, cost.dtype), borrow(size, cost.dtype)
     free_cells = np.empty((0, 0), np.bool_) if mask is None else mask
     low, high, mean, free, bad = pack(cost, free_cells, h, T, q)
     if bad >= 0:
