@@ -72,19 +72,91 @@ def test_the_encoder_is_sams() -> None:
             torch.testing.assert_close(ours(x), want, rtol=1e-5, atol=1e-6)
 
 
-def test_vit_b_has_the_tensors_of_the_table() -> None:
+def table(dim: int, depth: int, side: int) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of a SAM-Road file, from the table of R6.2; heads are 64 wide."""
+    layer = {
+        "norm1": [dim],
+        "norm2": [dim],
+        "attn.qkv": [3 * dim, dim],
+        "attn.proj": [dim, dim],
+        "mlp.lin1": [4 * dim, dim],
+        "mlp.lin2": [dim, 4 * dim],
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "pos_embed": (1, side, side, dim),
+        "patch_embed.proj.weight": (dim, 3, 16, 16),
+        "patch_embed.proj.bias": (dim,),
+        "neck.0.weight": (256, dim, 1, 1),
+        "neck.2.weight": (256, 256, 3, 3),
+        **{f"neck.{i}.{k}": (256,) for i in (1, 3) for k in ("weight", "bias")},
+    }
+    whole = {12: (2, 5, 8, 11), 24: (5, 11, 17, 23), 32: (7, 15, 23, 31)}[depth]
+    for i in range(depth):
+        for name, (*rest,) in layer.items():
+            shapes[f"blocks.{i}.{name}.weight"] = tuple(rest)
+            shapes[f"blocks.{i}.{name}.bias"] = (rest[0],)
+        for axis in "hw":
+            length = 2 * side - 1 if i in whole else 27
+            shapes[f"blocks.{i}.attn.rel_pos_{axis}"] = (length, dim // HEADS[dim])
+    made = {f"image_encoder.{k}": v for k, v in shapes.items()}
+    for i, (a, b) in {0: (256, 128), 3: (128, 64), 5: (64, 32), 7: (32, 2)}.items():
+        made |= {f"map_decoder.{i}.weight": (a, b, 2, 2), f"map_decoder.{i}.bias": (b,)}
+    return made | {f"map_decoder.1.{k}": (128,) for k in ("weight", "bias")}
+
+
+HEADS = {768: 12, 1024: 16, 1280: 16}
+
+
+@pytest.mark.parametrize(
+    ("dim", "depth", "side"), [(768, 12, 32), (768, 12, 64), (1024, 24, 32), (1280, 32, 64)]
+)
+def test_real_files_have_the_tensors_of_the_table_and_are_told_by_them(
+    dim: int, depth: int, side: int
+) -> None:
+    """ViT-B, -L and -H at 512 and 1024 pixels, as shapes alone."""
+    want = table(dim, depth, side)
+    shape = Shape(dim, depth, HEADS[dim], side)
     with torch.device("meta"):
-        state = SamRoad().state_dict()
-    assert state["image_encoder.pos_embed"].shape == (1, 32, 32, 768)
-    assert state["image_encoder.blocks.0.attn.rel_pos_h"].shape == (27, 64)
-    assert state["image_encoder.blocks.11.attn.rel_pos_w"].shape == (63, 64)
-    assert state["image_encoder.blocks.3.attn.qkv.weight"].shape == (2304, 768)
-    assert state["image_encoder.neck.0.weight"].shape == (256, 768, 1, 1)
-    assert state["map_decoder.0.weight"].shape == (256, 128, 2, 2)
-    assert state["map_decoder.7.weight"].shape == (32, 2, 2, 2)
-    encoder = [v for k, v in state.items() if k.startswith("image_encoder.")]
-    assert len(encoder) == 177
-    assert round(sum(v.numel() for v in encoder) / 1e6, 2) == 87.28
+        net = SamRoad(shape)
+    assert {k: tuple(v.shape) for k, v in net.state_dict().items()} == want
+    state = {k: torch.empty(v, device="meta") for k, v in want.items()}
+    assert samfile.shape_of(state, Path("x")) == shape
+
+
+def test_vit_b_is_transformers_own() -> None:
+    """Number, names and shapes of its 177 tensors, 87.28 million numbers."""
+    from transformers import SamVisionConfig
+    from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+    with torch.device("meta"):
+        ours = Encoder(Shape()).state_dict()
+        peer = SamVisionEncoder(SamVisionConfig(image_size=512)).state_dict()
+    assert {theirs(k): v.shape for k, v in ours.items()} == {k: v.shape for k, v in peer.items()}
+    assert len(ours) == 177
+    assert round(sum(v.numel() for v in ours.values()) / 1e6, 2) == 87.28
+
+
+@pytest.mark.slow
+def test_a_window_of_full_size_through_vit_b_is_transformers_own() -> None:
+    """One window of 512 pixels: 1024 cells, padded attention windows of 14."""
+    from transformers import SamVisionConfig
+    from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+    torch.manual_seed(0)
+    ours = Encoder(Shape()).eval()
+    for p in ours.parameters():
+        torch.nn.init.normal_(p, std=0.02)
+    cfg = SamVisionConfig(image_size=512)
+    cfg._attn_implementation = "eager"
+    peer = SamVisionEncoder(cfg).eval()
+    peer.load_state_dict({theirs(k): v for k, v in ours.state_dict().items()})
+    x = torch.rand(1, 3, 512, 512)
+    with torch.no_grad():
+        want = peer(x)
+        want = want.last_hidden_state if hasattr(want, "last_hidden_state") else want[0]
+        got = ours(x)
+    assert got.shape == (1, 256, 32, 32)
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-3)
 
 
 def saved(tmp_path: Path, state: dict[str, Tensor], prefix: str = "") -> Path:
