@@ -178,7 +178,9 @@ class RouteConfig(TaskConfig):
     optimize_prob: bool = Field(False, description="The same, as the seed spells it")
     prob_param: Literal["logit", "direct"] = Field("logit", description="What is learned of it")
     w_prox: float = Field(0.0, ge=0, description="Keeps a learned map near the network's")
+    w_rough: float = Field(0.0, ge=0, description="Keeps a learned map's change smooth")
     w_cost_net: float = Field(0.0, ge=0, description="Keeps the cost net's change small")
+    w_cost_net_tv: float = Field(0.0, ge=0, description="... and smooth")
     cap_mode: Literal["tanh", "clamp", "log", "none"] = Field(
         "tanh", description="Of far distances"
     )

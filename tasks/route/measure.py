@@ -115,6 +115,7 @@ def _routes(
     traced: list[Way | None] = []
     similar: list[float] = []
     rows: list[dict[str, Any]] = []
+    changes: list[dict[str, float | None]] = []
     with torch.no_grad():
         for scene in scenes:
             prob = model.seen(scene.prob)
@@ -128,6 +129,8 @@ def _routes(
             similar += ways.apls(own, np.where(scene.query.valid, scene.query.gt, np.nan))
             gaps += _gaps(cfg, model, found, prob, scene.query)
             rows += report.targets(cfg, found, scene, own)
+            if (change := report.learned(cfg, model, scene, own)) is not None:
+                changes.append(change)
     report.write(
         run.dir / "report.json",
         {
@@ -135,6 +138,7 @@ def _routes(
             "notes": [n for s in scenes for n in s.region.picture.notes],
             "steps": model.history,
             "targets": rows,
+            **({"map": changes[0]} if changes else {}),
             "solves": [f.meta for f in founds],
             "timing": clock.report(),
             "router": model.router.values(),

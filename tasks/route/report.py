@@ -16,6 +16,7 @@ import torch
 from tasks.route import routing, ways
 from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
+from tasks.route.grid import pool
 from tasks.route.model import Model
 from tasks.route.scene import Scene
 from tasks.route.ways import Way
@@ -66,6 +67,29 @@ def targets(
                 row["T_pixel"] = float(found.T[k]) + way.offset
         rows.append(row)
     return rows
+
+
+def learned(
+    cfg: RouteConfig, model: Model, asked: Scene, traced: Sequence[Way | None]
+) -> dict[str, float | None] | None:
+    """What learning did to the map: pixels changed, by how much, and p along the ways to targets.
+
+    None where no map is learned. Along the ways (those on the learned map) p is that of cells.
+    """
+    if model.prob is None:
+        return None
+    change = model.prob.change()
+    cells = [way.cells for way in traced if way is not None]
+    found: dict[str, float | None] = {
+        "touched_px": change.touched,
+        "mean_change": change.mean,
+        "max_change": change.greatest,
+    }
+    for name, prob in (("before", asked.prob), ("after", model.seen(asked.prob))):
+        grid = pool(torch.from_numpy(prob)[None], cfg.downsample, routing.pooling(cfg))[0].numpy()
+        along = grid[tuple(np.concatenate(cells).T)] if cells else np.empty(0)
+        found[f"p_along_ways_{name}"] = float(along.mean()) if along.size else None
+    return found
 
 
 def _finite(value: float) -> float | None:

@@ -27,6 +27,7 @@ class Way(NamedTuple):
     length_m: float | None  # where the size of a pixel is known
     on_road: float | None  # share of its length on the true road, where that is known
     on_map: float  # share of its length on cells that the map takes for road
+    cells: NDArray[np.intp]  # N 2, from the target on
     offset: float  # time to the target's pixel less that to its cell's centre (endpoint=offset)
 
 
@@ -56,6 +57,7 @@ def of(cfg: RouteConfig, found: Found, scene: Scene) -> list[Way | None]:
                 length_m(pixels, metres) if metres else None,
                 on_road,
                 road_share(path.points, seen >= THRESHOLD),
+                np.rint(path.points).astype(np.intp),
                 endpoint_offset(path, ds, tuple(target), float(cost[y, x])),
             )
         )

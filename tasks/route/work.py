@@ -18,7 +18,7 @@ from core.kit.loop import steps, weigh
 from tasks.route import crops, maps, measure, patches, pictures, regions, report, routing, scene
 from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
-from tasks.route.cost import residual_penalty
+from tasks.route.cost import residual_penalty, total_variation
 from tasks.route.dense import field_loss
 from tasks.route.grid import pool
 from tasks.route.log import say
@@ -173,7 +173,7 @@ def distance_terms(
         prob = model.prob()[0] if model.prob is not None else torch.from_numpy(asked.prob)
         compared = [ask(cfg, model, prob.to(run.device), asked.query, data.clock)]
         if model.prob is not None:
-            terms["prox"] = model.prob.proximity()
+            terms["prox"], terms["rough"] = model.prob.proximity(), model.prob.roughness()
         if cfg.learns_field:
             src = torch.from_numpy(asked.query.src)
             truth = torch.from_numpy(scene.true_map(cfg, asked)).to(run.device)
@@ -192,7 +192,7 @@ def distance_terms(
     if cfg.cost_net != "none":
         change = model.router.cost.change(pool(prob[None], cfg.downsample, routing.pooling(cfg)))
         assert change is not None
-        terms["cost_net"] = residual_penalty(change)
+        terms["cost_net"], terms["cost_net_tv"] = residual_penalty(change), total_variation(change)
     if not compared:  # no patch of this step has a question: a loss of 0 with a graph
         terms["dist"] = model.router.gate() * 0
         return terms, {"n_valid": 0.0, **model.router.values()}

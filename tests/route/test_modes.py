@@ -133,6 +133,18 @@ def test_learning_the_map(region: Path, make_run: MakeRun) -> None:
     assert model.prob is not None
     change = model.prob.change()
     assert 0 < change.touched < 0.5 * 200 * 260  # the routes' surroundings alone
+    said = json.loads((folder / "report.json").read_text())["map"]
+    start, now = model.prob.start[0].numpy(), model.prob().detach()[0].numpy()
+    moved = np.abs(now - start)[np.abs(now - start) > 1e-6]
+    assert said["touched_px"] == moved.size
+    assert said["mean_change"] == pytest.approx(moved.mean(), rel=1e-4)
+    assert said["max_change"] == pytest.approx(moved.max(), rel=1e-4)
+    assert said["p_along_ways_after"] != said["p_along_ways_before"]
+    ways = json.loads((folder / "images" / "route_after_paths.geojson").read_text())["features"]
+    at = np.rint(np.concatenate([w["geometry"]["coordinates"] for w in ways])).astype(int)
+    cells = torch.nn.functional.max_pool2d(torch.from_numpy(now)[None], 4)[0].numpy()
+    along = cells[np.minimum(at[:, 1] // 4, 49), np.minimum(at[:, 0] // 4, 64)]
+    assert said["p_along_ways_after"] == pytest.approx(along.mean(), abs=0.05)
     assert (folder / "images" / "route_diff.png").exists()
 
 
@@ -334,3 +346,45 @@ def test_the_unet_learns_roads_of_another_city(make_run: MakeRun) -> None:
     _, metrics, _ = go(cfg, make_run)
     assert metrics["road_f1"] > 0.8
     assert metrics["mre_ratio"] < 0.5
+
+
+def test_smoothness_can_be_asked_for(make_run: MakeRun) -> None:
+    """Total variation of a learned map's change, and of the cost net's, by hand."""
+    base = {"image": "city", "model": "mask", "sample_from_npz": True, "steps": 1}
+    cfg = config(**base, optimise_prob=True, cost_net="basic", w_rough=1.0, w_cost_net_tv=1.0)
+    run = make_run(cfg)
+    data = work.data(cfg, run)
+    asked = work.question(cfg, torch.nn.Identity(), data, run)
+    learned = work.ProbMap(torch.from_numpy(asked.prob)[None])
+    model = Model(torch.nn.Identity(), routing.Router(cfg), learned, [])
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        learned.map += torch.rand(learned.map.shape, generator=rng)
+        for p in model.router.cost.net.parameters():  # type: ignore[union-attr]
+            p += 0.1 * torch.rand(p.shape, generator=rng)
+    terms, _ = work.distance_terms(cfg, model, data, asked, run, 1)
+    away = (learned() - learned.start).detach()[0].numpy()
+    tv = np.abs(np.diff(away, axis=0)).mean() + np.abs(np.diff(away, axis=1)).mean()
+    assert float(terms["rough"].detach()) == pytest.approx(tv, rel=1e-4)
+    cells = torch.nn.functional.max_pool2d(learned().detach(), cfg.downsample)
+    d = model.router.cost.change(cells)
+    assert d is not None
+    d = d.detach()[0].numpy()
+    tv = np.abs(np.diff(d, axis=0)).mean() + np.abs(np.diff(d, axis=1)).mean()
+    assert float(terms["cost_net_tv"].detach()) == pytest.approx(tv, rel=1e-4)
+
+
+def test_times_hang_on_no_number_of_iterations() -> None:
+    """Defects 1 and 2: only the ablation's T moves with `eik_iters`; the default's cannot."""
+    prob = np.zeros((40, 60), np.float32)
+    prob[18:22] = prob[:, 48:52] = 0.9
+    query = scene.sampling.by_hand((20, 2), [(38, 50)], 40, 60)
+
+    def T(**over: Any) -> float:
+        cfg = config(model="mask", **over)
+        found = routing.answer(cfg, routing.Router(cfg), torch.from_numpy(prob), query)
+        return float(found.T[0].detach())
+
+    assert T(eik_iters=1) == T(eik_iters=2000)
+    swept = [T(solver="sweep", eik_iters=n) for n in (100, 200, 400)]
+    assert swept[0] > swept[1] > swept[2]
