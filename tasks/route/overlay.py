@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.kit import figure
 from core.kit.io import write_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Pixels = NDArray[np.uint8]
 ROAD = np.array([0, 200, 255], np.float32)  # the probability's colour
@@ -98,6 +101,23 @@ def save(path: Path, picture: Pixels, *, full: bool) -> list[Path]:
     return [write_png(path, picture), *made]
 
 
+def sheet(height: int, width: int) -> tuple[float, float]:
+    """Inches of a figure that holds a map of this shape, its title, axes and colour bar."""
+    return 7.2, 5.2 * height / width + 0.9
+
+
+def _ways(axes: Axes, source: tuple[int, int], routes: Sequence[Route]) -> None:
+    """Paths and targets in their colours, edged in black to be seen on any ground; the source."""
+    for i, route in enumerate(routes):
+        shade = tuple(c / 255 for c in colour(i))
+        if len(route.points):
+            for width, ink in ((2.6, "black"), (1.4, shade)):
+                axes.plot(route.points[:, 1], route.points[:, 0], color=ink, linewidth=width)
+        y, x = route.target
+        axes.plot(x, y, "o", color=shade, markersize=6, markeredgecolor="black")
+    axes.plot(source[1], source[0], "*", color="white", markersize=11, markeredgecolor="black")
+
+
 def field(
     path: Path,
     T: NDArray[np.floating],
@@ -112,22 +132,17 @@ def field(
     shown = np.where(seen, T, np.nan)
     low = max(float(ds), float(np.nanmin(shown)) if seen.any() else 1.0)
     high = max(2 * low, float(np.nanmax(shown)) if seen.any() else 2.0)
-    drawing = figure.canvas(7.2, 7.2 * T.shape[0] / T.shape[1] + 0.6)
+    drawing = figure.canvas(*sheet(*T.shape))
     axes = drawing.add_subplot()
     extent = (-0.5, T.shape[1] * ds - 0.5, T.shape[0] * ds - 0.5, -0.5)
     axes.set_facecolor("0.8")
     image = axes.imshow(shown, norm=LogNorm(low, high), cmap=figure.HEAT, extent=extent)
-    levels = np.geomspace(low, high, 14)[1:-1]
+    levels = np.linspace(low, high, 14)[1:-1]  # fronts a constant time apart
     at = [np.arange(n) * ds + (ds - 1) / 2 for n in (T.shape[1], T.shape[0])]
     axes.contour(*at, shown, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
-    for i, route in enumerate(routes):
-        shade = tuple(c / 255 for c in colour(i))
-        if len(route.points):
-            axes.plot(route.points[:, 1], route.points[:, 0], color=shade, linewidth=1.2)
-        axes.plot(route.target[1], route.target[0], "o", color=shade, markersize=5)
-    axes.plot(source[1], source[0], "*", color="white", markersize=11, markeredgecolor="black")
+    _ways(axes, source, routes)
     axes.set(xlabel="x (px)", ylabel="y (px)", title="Travel time T from the star")
-    drawing.colorbar(image, ax=axes, shrink=0.8, label="T (pixels of free road)")
+    drawing.colorbar(image, ax=axes, label="T (pixels of free road)")
     return figure.save(drawing, path)
 
 
@@ -140,20 +155,15 @@ def tube(
     routes: Sequence[Route],
 ) -> Path:
     """The cost of the fine grid, darkened outside the tube. Axes in pixels."""
-    drawing = figure.canvas(7.2, 7.2 * cost.shape[0] / cost.shape[1] + 0.6)
+    drawing = figure.canvas(*sheet(*cost.shape))
     axes = drawing.add_subplot()
     extent = (-0.5, cost.shape[1] * ds - 0.5, cost.shape[0] * ds - 0.5, -0.5)
     image = axes.imshow(cost, cmap="viridis_r", extent=extent)
     axes.imshow(
         np.where(inside, np.nan, 0.0), cmap="gray", alpha=0.6, extent=extent, vmin=0, vmax=1
     )
-    for i, route in enumerate(routes):
-        shade = tuple(c / 255 for c in colour(i))
-        if len(route.points):
-            axes.plot(route.points[:, 1], route.points[:, 0], color=shade, linewidth=1.2)
-        axes.plot(route.target[1], route.target[0], "o", color=shade, markersize=5)
-    axes.plot(source[1], source[0], "*", color="white", markersize=11, markeredgecolor="black")
+    _ways(axes, source, routes)
     share = inside.mean()
     axes.set(xlabel="x (px)", ylabel="y (px)", title=f"The tube: {share:.0%} of the grid")
-    drawing.colorbar(image, ax=axes, shrink=0.8, label="cost of a pixel (1 = free road)")
+    drawing.colorbar(image, ax=axes, label="cost of a pixel (1 = free road)")
     return figure.save(drawing, path)

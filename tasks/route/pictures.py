@@ -153,11 +153,11 @@ def change(path: Path, difference: NDArray[np.floating]) -> Path:
     """What learning changed in the probability: red fell, blue rose, on one symmetric scale."""
     limit = max(float(np.abs(difference).max()), 1e-6)
     height, width = difference.shape
-    drawing = figure.canvas(7.2, 7.2 * height / width + 0.6)
+    drawing = figure.canvas(*overlay.sheet(height, width))
     axes = drawing.add_subplot()
     image = axes.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit)
     axes.set(xlabel="x (px)", ylabel="y (px)", title="Change of the road probability")
-    drawing.colorbar(image, ax=axes, shrink=0.8, label="after - before")
+    drawing.colorbar(image, ax=axes, label="after - before")
     return figure.save(drawing, path)
 
 

@@ -20,7 +20,7 @@ stencil gate_alpha multigrid mg_factor mg_iters_coarse mg_iters_fine mg_detach_c
 mg_interp mg_fine_monotone tube_roi tube_min_pc tube_radius_c tube_pad_c
 tube_max_area_ratio tube_min_side tube_iters_floor_full tube_shape large_val steps lr
 cap_mode cap_mult lambda_seg lambda_dist freeze_encoder data_root batch_size num_workers
-npz_variant preload_to_ram roi_margin save_debug profile_time"""
+npz_variant samples_per_region preload_to_ram roi_margin save_debug profile_time"""
 
 
 def test_every_option_of_the_seed_is_a_field_of_the_same_name() -> None:
