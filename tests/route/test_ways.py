@@ -68,7 +68,7 @@ def test_the_time_to_the_targets_own_pixel(x: int) -> None:
 
 def test_apls_by_hand() -> None:
     def way(length: float, on_map: float = 1.0) -> Way:
-        return Way(length, None, None, on_map, 0.0)
+        return Way(length, None, None, on_map, np.zeros((1, 2), np.intp), 0.0)
 
     gt = np.array([100.0, 100.0, 100.0, 100.0, 100.0, np.nan, 0.0])
     made = [way(100), way(80), way(250), way(100, on_map=0.89), None, way(1), way(1)]
