@@ -159,10 +159,16 @@ class Assay(App[None]):
             self.screen.pulse(pulse)
 
     def _repaint(self, _: Theme) -> None:
+        from core.tui.screens.page import Page
+        from core.tui.widgets.checks import Checks
         from core.tui.widgets.rows import Rows
 
         for rows in self.screen.query(Rows):
             rows.repaint()
+        for checks in self.screen.query(Checks):
+            checks.repaint()
+        if isinstance(self.screen, Page):
+            self.screen.reload()
 
     def action_go(self, mode: str) -> None:
         """Show a screen."""

@@ -52,10 +52,15 @@ class Checks(Static, can_focus=True):
             given = (source, one.what.task, one.command(), dict(one.config))
             result = await asyncio.to_thread(preflight.look, *given)
         self.result = result
+        self.repaint()
+        self.post_message(self.Found())
+
+    def repaint(self) -> None:
+        """Draw what was found in the colours of the theme."""
         lines = []
-        for look in result.looks:
+        for look in self.result.looks if self.result else ():
             glyph = preflight.GLYPHS[look.state]
             tone = words.colour(self.app.theme_variables, glyph.tone)
             lines.append(Text.assemble((f"{glyph.text} {look.what:5}", tone), look.found))
-        self.update(Text("\n").join(lines))
-        self.post_message(self.Found())
+        if lines:
+            self.update(Text("\n").join(lines))
