@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from core import checkpoints, plan, registry
 from core.contract import Run, Task
@@ -17,6 +20,7 @@ from core.run import LiveRun
 from core.spec import RunSpec
 
 Tool = Callable[..., Any]
+LAX = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)  # a file may be called 5
 
 
 def call(
@@ -31,17 +35,18 @@ def call(
     """What the tool returns. It gets the config, a Run in a fresh folder, and its own options.
 
     `watch` is told its progress, as events.
-    Options that the tool's signature names go to the tool, the rest to the config. `source` is a
-    run (`<run>`, `<run>:best`, `<run>:last`): its config is taken, and a tool with a parameter
-    `ckpt` gets the path of its checkpoint.
+    Options that the tool's signature names go to the tool, the rest to the config, whose
+    `model_fields_set` are those alone. `source` is a run (`<run>`, `<run>:best`, `<run>:last`):
+    its config is taken, and a tool with a parameter `ckpt` gets the path of its checkpoint.
 
     Raises:
-        AssayError: an unknown tool or option, or a tool that needs a checkpoint and got none.
+        AssayError: an unknown tool or option, a value of another kind than the tool's signature
+            says, or a tool that needs a checkpoint and got none.
     """
     task = registry.load(project).find(task_name)
     function = find(task, tool)
     own = dict(list(inspect.signature(function).parameters.items())[2:])
-    given = {k: v for k, v in options.items() if k in own}
+    given = _typed(function, {k: v for k, v in options.items() if k in own})
     like: dict[str, Any] = {}
     if source:
         record, path = checkpoints.of(project, Ledger(project), source)
@@ -57,8 +62,23 @@ def call(
     rest = {k: v for k, v in options.items() if k not in own}
     spec = plan.prepare(project, task_name, **like, overrides=rest, device=device)
     spec = spec.model_copy(update={"dir": project.runs / "tools" / f"{tool}-{spec.run}"})
-    cfg = task.config.model_validate(spec.config)
+    whole = task.config.model_validate(spec.config)
+    cfg = task.config.model_construct({key.split(".")[0] for key in rest}, **dict(whole))
     return function(cfg, _Shown(spec, task, watch), **given)
+
+
+def _typed(function: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Option values as the tool's annotations ask for them."""
+    kinds, out = typing.get_type_hints(function), {}
+    for name, value in given.items():
+        try:
+            out[name] = TypeAdapter(kinds.get(name, Any), config=LAX).validate_python(value)
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise AssayError(
+                f"-o {name}={value}: {why}", "See the task's page for its tools", code="bad_option"
+            ) from error
+    return out
 
 
 class _Shown(LiveRun):

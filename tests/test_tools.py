@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core import plan, tools
+from core import plan, registry, tools
 from core.errors import AssayError
 from core.execute import Supervisor
 from core.project import Project
@@ -52,3 +54,33 @@ def test_do_prints_a_mapping_line_by_line(project: Project) -> None:
     assert json.loads(toy.assay(project.root, "do", "toy", "count", "-o", "to=2", "--json").stdout)[
         "data"
     ] == {"to": 2, "seen": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("tool", "options"),
+    [("double", {"value": "two"}), ("double", {"value": float("nan")}), ("count", {"to": 2.5})],
+)
+def test_an_option_of_another_kind_is_named_with_its_value(
+    project: Project, tool: str, options: dict[str, Any]
+) -> None:
+    (name,) = options
+    with pytest.raises(AssayError, match=rf"-o {name}={options[name]}: Input should be"):
+        tools.call(project, "toy", tool, "", options, "cpu")
+
+
+def test_a_tool_knows_which_settings_were_given(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(tools, "find", lambda *_: lambda cfg, run: told.append(cfg))
+    tools.call(project, "toy", "any", "", {"lr": 0.2}, "cpu")
+    assert told[0].model_fields_set == {"lr"}
+    assert told[0].lr == 0.2
+    assert told[0].model_dump() == type(told[0])(lr=0.2).model_dump()
+
+
+@pytest.mark.parametrize("name", ["lightmap", "circuitnet", "route"])
+def test_the_options_of_every_tool_have_kinds_that_can_be_checked(name: str) -> None:
+    task = registry.load(Project(Path(__file__).parents[1])).find(name)
+    for tool in task.tools:
+        assert "cfg" in typing.get_type_hints(tools.find(task, tool))
