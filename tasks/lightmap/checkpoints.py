@@ -14,6 +14,20 @@ from tasks.lightmap.data import Day, digest
 from tasks.lightmap.model import Lightmap, build
 from tasks.lightmap.quantise import quantised
 
+GIVEN = {  # settings that a tool may be given beside a checkpoint: data, and how it is measured
+    "data_dir",
+    "data",
+    "resize",
+    "allow_missing",
+    "alpha_background",
+    "city_size",
+    "city_seed",
+    "val_hours",
+    "val_downsample",
+    "infer_hours",
+    "quantize",
+}
+
 
 def about(cfg: LightmapConfig, day: Day) -> dict[str, Any]:
     """What a checkpoint holds beside the weights: `about`, and `image` with embed_baseline."""
@@ -65,6 +79,26 @@ def read(path: Path, device: str) -> Saved:
         ) from error
 
 
+def own(cfg: LightmapConfig, path: Path) -> LightmapConfig:
+    """A checkpoint's own settings, with those of GIVEN that the caller set in `cfg`.
+
+    Raises:
+        AssayError: another one was set, which only training could have followed.
+    """
+    saved = read(path, "cpu").config
+    given = cfg.model_dump(include=cfg.model_fields_set)
+    free = GIVEN - {"val_hours"} if saved.val_split == "holdout" else GIVEN
+    fixed = [k for k, v in given.items() if k not in free and v != getattr(saved, k)]
+    if fixed:
+        theirs = ", ".join(f"{k}={getattr(saved, k)}" for k in fixed)
+        raise AssayError(
+            f"{', '.join(fixed)} cannot be given: {path} was trained with {theirs}",
+            "Leave it out, or train again with it",
+            code="other_settings",
+        )
+    return LightmapConfig.model_validate(saved.model_dump() | given)
+
+
 def load(cfg: LightmapConfig, path: Path, device: str) -> Lightmap:
     """The network of a checkpoint that was trained with the same architecture.
 
@@ -87,3 +121,19 @@ def load(cfg: LightmapConfig, path: Path, device: str) -> Lightmap:
     model.baseline_digest, model.file = saved.baseline, saved.file
     quantised(model, cfg.quantize)
     return model.to(device).eval()
+
+
+def check_baseline(cfg: LightmapConfig, model: Lightmap, day: Day) -> None:
+    """Refuse images that are not those which the model's output belongs to.
+
+    Raises:
+        AssayError: they are others.
+    """
+    if model.baseline_digest != digest(cfg, day):
+        name = f"tod_{cfg.baseline_time}.png" if cfg.blend == "none" else "the day"
+        raise AssayError(
+            f"{name} is not the baseline image that this model was trained on",
+            "Give the training's data_dir (and resize), or its baseline image; with infer, "
+            "batch_infer and eval -o force_baseline=true uses it all the same",
+            code="other_baseline",
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from core.contract import TaskConfig, protocol, site
+from core.errors import AssayError
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -251,6 +253,12 @@ class LightmapConfig(TaskConfig):
 
 
 def size(text: str) -> tuple[int, int]:
-    """`WxH` as (width, height)."""
+    """`WxH` as (width, height).
+
+    Raises:
+        AssayError: another text.
+    """
+    if not re.fullmatch(SIZE, text):
+        raise AssayError(f"size '{text}' is not WxH, such as 1920x1080", code="bad_option")
     width, height = map(int, text.split("x"))
     return width, height

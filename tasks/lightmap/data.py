@@ -128,8 +128,15 @@ def read_folder(folder: Path, cfg: LightmapConfig) -> Day:
         hours=tuple(int(t) for t in hours),
         between=_stack([images[t] for t in times]) if times else frames[:0],
         times=tuple(times),
-        meta=json.loads(meta.read_text()) if meta.exists() else {},
+        meta=_meta(meta) if meta.exists() else {},
     )
+
+
+def _meta(path: Path) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise AssayError(f"{path} is no JSON object ({error})", code="bad_data") from error
 
 
 def read_one(path: Path, cfg: LightmapConfig) -> Day:
@@ -229,6 +236,19 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
         raise AssayError(
             f"tod_{cfg.baseline_time}.png, the baseline image, is missing",
             f"Set baseline_time to one of {list(day.hours)}",
+            code="bad_data",
+        )
+    need = 1 if cfg.blend == "none" else 2
+    if len(trained_hours(cfg, day)) < need:
+        raise AssayError(
+            f"val_hours {list(cfg.val_hours)} held out leave fewer than {need} hours to learn from",
+            "Hold fewer out, or set val_split to seen",
+            code="bad_data",
+        )
+    if not measured_hours(cfg, day):
+        raise AssayError(
+            f"no image at any of val_hours {list(cfg.val_hours)} but the given one",
+            f"Set val_hours to some of {list(day.hours)}",
             code="bad_data",
         )
     smallest = max(SSIM_WINDOW * cfg.val_downsample, cfg.smallest)

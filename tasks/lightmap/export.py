@@ -32,11 +32,14 @@ Layers = list[tuple[Tensor, Tensor]]
 
 def export(cfg: LightmapConfig, run: Run, *, ckpt: str, output_dir: str = "") -> list[Path]:
     """Write network.npz, and of a plain ReLU network network.onnx and network.glsl too."""
-    own = checkpoints.read(Path(ckpt), "cpu").config
+    own = checkpoints.own(cfg, Path(ckpt))
     model = checkpoints.load(own, Path(ckpt), "cpu")
+    trained = model.mixer or (model if own.network else None)
+    if trained is None:
+        raise AssayError(f"{ckpt} is a blend: no network", "Its images are the model; see basis_k")
     out = Path(output_dir) if output_dir else run.dir / "export"
     out.mkdir(parents=True, exist_ok=True)
-    files = {"network.npz": packed(model.state_dict(), cfg.quantize)}
+    files = {"network.npz": packed(trained.state_dict(), own.quantize)}
     if plain(own, model):
         files["network.onnx"] = onnx_file(own, model)
         files["network.glsl"] = glsl(own, model).encode()
@@ -52,8 +55,10 @@ def bench(
 
     `form` is one of fast.FORMS, or auto: as every other command paints.
     """
-    own = checkpoints.read(Path(ckpt), run.device).config
+    own = checkpoints.own(cfg, Path(ckpt))
     model = checkpoints.load(own, Path(ckpt), run.device)
+    if not own.network:
+        raise AssayError(f"{ckpt} is a blend: no network to time", "Give another checkpoint")
     if form not in ("auto", *fast.FORMS):
         raise AssayError(f"no form '{form}'", f"Known: auto, {', '.join(fast.FORMS)}")
     width, height = sized(size)
@@ -82,7 +87,10 @@ def _frequencies(cfg: LightmapConfig) -> tuple[list[float], list[float]]:
 
 def onnx_file(cfg: LightmapConfig, model: Lightmap) -> bytes:
     """The network with its encodings as an ONNX file, operator set 17."""
-    from onnx import TensorProto, checker, helper, numpy_helper
+    try:
+        from onnx import TensorProto, checker, helper, numpy_helper
+    except ImportError as error:
+        raise AssayError("network.onnx needs onnx", "pip install onnx") from error
 
     place, time = _frequencies(cfg)
     waves = np.zeros((2, 2 * len(place)), np.float32)

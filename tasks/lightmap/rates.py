@@ -109,7 +109,8 @@ def table(
         return Rate(method, coded.bytes, metrics.means(shown))
 
     every = {h: sizes.lossless(sizes.pixels(day, h)) for h in known}
-    spent = {"model": size, "identity": every.get(cfg.baseline_time, 0)}
+    noon = sizes.lossless(sizes.pixels(day, cfg.baseline_time))
+    spent = {"model": size, "identity": noon}
     rows = [
         Rate(name, spent.get(name, sum(every.values())), metrics.means({h: of[h] for h in hours}))
         for name, of in scores.items()
@@ -168,6 +169,7 @@ def compare(cfg: LightmapConfig, run: Run, *, ckpt: str = "", out: str = "") -> 
     for path in filter(None, ckpt.split(",")):
         own = checkpoints.read(Path(path), run.device).config
         model = checkpoints.load(own, Path(path), run.device)
+        checkpoints.check_baseline(own, model, day)
         kept = [h for h in hours if h != own.given_hour]
         scores = metrics.score_all(frames(own, model, day), day, kept, cfg.val_downsample, lpips)
         name = Path(path).resolve().parent.parent.name

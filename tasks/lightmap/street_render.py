@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from core.contract import Run
 from core.errors import AssayError
 from core.kit.io import write_png
 from tasks.lightmap import street_scene
-from tasks.lightmap.config import SIZE, LightmapConfig, size
+from tasks.lightmap.config import LightmapConfig, size
 from tasks.lightmap.data import name
 from tasks.lightmap.synth import sun
 
@@ -49,7 +48,7 @@ def synth_street(
         AssayError: Mitsuba (or, to denoise, pyoidn) is not installed.
     """
     mi, clean = _mitsuba(variant), _denoiser() if denoise else None
-    width, height = _checked(output_size)
+    width, height = size(output_size)
     folder, made = Path(output_dir), []
     meta = _meta(folder) | {"spp": spp, "seed": seed, "mitsuba": mi.__version__}
     times = [float(t) for t in np.arange(start_hour, end_hour, step)]
@@ -71,12 +70,6 @@ def synth_street(
         made.append(path)
         run.progress(done + 1, len(times), path.name)
     return made
-
-
-def _checked(text: str) -> tuple[int, int]:
-    if not re.fullmatch(SIZE, text):
-        raise AssayError(f"output_size '{text}' is not WxH, such as 480x270")
-    return size(text)
 
 
 def _mitsuba(variant: str) -> Any:

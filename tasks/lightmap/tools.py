@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +13,13 @@ from core.errors import AssayError
 from core.kit.io import write_png
 from tasks.lightmap import checkpoints, data, pictures, synth, work
 from tasks.lightmap.blend import Base, Frame
-from tasks.lightmap.config import SIZE, LightmapConfig, size
+from tasks.lightmap.config import LightmapConfig
+from tasks.lightmap.config import size as sized
 from tasks.lightmap.data import Day
 from tasks.lightmap.model import Lightmap
 from tasks.lightmap.render import Direct, frames
 
 say = logging.getLogger("lightmap").warning
-GIVEN = {  # settings that may differ from the checkpoint's
-    "data_dir",
-    "data",
-    "resize",
-    "city_size",
-    "city_seed",
-    "alpha_background",
-    "val_hours",
-    "val_downsample",
-}
 
 
 def infer(
@@ -80,19 +70,16 @@ def batch_infer(
     return made
 
 
-def evaluate(cfg: LightmapConfig, run: Run, *, ckpt: str) -> dict[str, object]:
+def evaluate(
+    cfg: LightmapConfig, run: Run, *, ckpt: str, force_baseline: bool = False
+) -> dict[str, object]:
     """The metrics of a checkpoint under its own settings, but for those given with -o."""
-    own = _own(cfg, ckpt)
-    model = checkpoints.load(own, Path(ckpt), run.device)
-    measured = work.evaluate(own, model, work.data(own, run), run)
+    own = checkpoints.own(cfg, Path(ckpt))
+    model, day = checkpoints.load(own, Path(ckpt), run.device), work.data(own, run)
+    if not force_baseline:
+        checkpoints.check_baseline(own, model, day)
+    measured = work.evaluate(own, model, day, run)
     return {k: v.model_dump() if isinstance(v, Absent) else v for k, v in measured.items()}
-
-
-def _own(cfg: LightmapConfig, ckpt: str) -> LightmapConfig:
-    """A checkpoint's own settings, with what was given about data and measuring."""
-    saved = checkpoints.read(Path(ckpt), "cpu").config
-    given = cfg.model_dump(include=GIVEN, exclude_defaults=True)
-    return LightmapConfig.model_validate(saved.model_dump() | given)
 
 
 class Painter:
@@ -105,7 +92,7 @@ class Painter:
     def __init__(
         self, cfg: LightmapConfig, run: Run, ckpt: str, baseline_path: str, size: str, force: bool
     ) -> None:
-        own = _own(cfg, ckpt)
+        own = checkpoints.own(cfg, Path(ckpt))
         model = checkpoints.load(own, Path(ckpt), run.device)
         saved = checkpoints.read(Path(ckpt), run.device)
         if baseline_path:
@@ -122,11 +109,11 @@ class Painter:
                 code="other_size",
             )
         if not force:
-            work.check_baseline(own, model, day)
+            checkpoints.check_baseline(own, model, day)
         self.frame = frames(own, model, day.to(run.device))
         if size:
             say("frames are %s: the base is resized (bicubic), the network is continuous", size)
-            self.frame = _enlarged(own, model, day.to(run.device), _size(size))
+            self.frame = _enlarged(own, model, day.to(run.device), sized(size))
 
     def write(self, time: float, path: Path) -> Path:
         """One frame as PNG."""
@@ -146,15 +133,9 @@ def _name(time: float) -> str:
     return f"recon_{round(time, 4):g}.png"
 
 
-def _size(text: str) -> tuple[int, int]:
-    if not re.fullmatch(SIZE, text):
-        raise AssayError(f"size '{text}' is not WxH, such as 1920x1080")
-    return size(text)
-
-
 def synth_city(cfg: LightmapConfig, run: Run, *, output_dir: str, step: float = 1) -> list[Path]:
     """The synthetic city's frames as tod_<h>.png, and tod_<h>h<mm>.png for a step below an hour."""
-    width, height = size(cfg.city_size)
+    width, height = sized(cfg.city_size)
     city = synth.City(width, height, cfg.city_seed)
     times = [float(t) for t in np.arange(0, 24, step)]
     return [write_png(Path(output_dir) / data.name(t), city.frame(t)) for t in times]

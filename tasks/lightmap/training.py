@@ -33,19 +33,27 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
     """Fit the network to the hours that it may see; a bare blend has nothing to fit."""
     _check(cfg, run)
     model = begin(cfg, data, run)
-    past, opt = history.History(), Optimiser(cfg, model, run.device)
-    about = checkpoints.about(cfg, data)
-    state = {"model": model, "opt": opt, "history": past, **about}
+    opt, about = Optimiser(cfg, model, run.device), checkpoints.about(cfg, data)
+    state = {"model": model, "opt": opt, "history": history.History(), **about}
     if cfg.basis_k:
         model.file = basis.encoded(cfg, data)
         (run.dir / "basis.alm").write_bytes(model.file)
         state["file"] = torch.frombuffer(bytearray(model.file), dtype=torch.uint8)
     if model.mixer is not None:
         mixing.train(cfg, model.mixer, *known(cfg, model, data), run, state)
-        return model
-    if not cfg.network:
+    elif not cfg.network:
         run.checkpoint(state, 0)
-        return model
+    else:
+        _fit(cfg, model, data, run, state)
+    _copy(cfg, run)
+    return model
+
+
+def _fit(
+    cfg: LightmapConfig, model: Lightmap, data: Day, run: Run, state: Mapping[str, Any]
+) -> None:
+    """The steps of a network; `state` is what a checkpoint holds."""
+    past, opt = state["history"], state["opt"]
     base, seen = Base(cfg, data), Features(cfg, model.encoder, data.at(cfg.baseline_time))
     run.training_started()
     with ahead(cfg, lambda step: sample(cfg, base, run.seed, step)) as draw:
@@ -75,8 +83,6 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
     if past.step > past.kept:  # the budget ended it, or epochs is no multiple of val_every
         keep(cfg, model, data, run, state)
     past.write(run.dir)
-    _copy(cfg, run)
-    return model
 
 
 def _check(cfg: LightmapConfig, run: Run) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.contract import Absent, Run
-from core.errors import AssayError
 from core.kit.image import psnr_of
 from core.kit.io import write_png
-from tasks.lightmap import animation, history, metrics, pictures, rates, sizes
+from tasks.lightmap import animation, checkpoints, history, metrics, pictures, rates, sizes
 from tasks.lightmap.blend import trivial
 from tasks.lightmap.checkpoints import load
 from tasks.lightmap.config import LightmapConfig
-from tasks.lightmap.data import Day, digest, held_hours, measured_hours, read, trained_hours
+from tasks.lightmap.data import Day, held_hours, measured_hours, read, trained_hours
 from tasks.lightmap.model import Lightmap
 from tasks.lightmap.render import frames
 from tasks.lightmap.training import train
@@ -74,21 +73,9 @@ def write_times(
     Raises:
         AssayError: the baseline image is another one.
     """
-    check_baseline(cfg, model, day)
+    checkpoints.check_baseline(cfg, model, day)
     frame = frames(cfg, model, day)
     return [write_png(out / f"recon_{t:g}.png", pictures.pixels(frame(t))) for t in times]
-
-
-def check_baseline(cfg: LightmapConfig, model: Lightmap, day: Day) -> None:
-    """Refuse images that are not those which the model's output belongs to."""
-    if model.baseline_digest != digest(cfg, day):
-        name = f"tod_{cfg.baseline_time}.png" if cfg.blend == "none" else "the day"
-        raise AssayError(
-            f"{name} is not the baseline image that this model was trained on",
-            "Give the training's data_dir (and resize), or its baseline image; "
-            "-o force_baseline=true uses it all the same",
-            code="other_baseline",
-        )
 
 
 def visualise(cfg: LightmapConfig, model: Lightmap, data: Day, out: Path, run: Run) -> list[Path]:

@@ -241,3 +241,25 @@ def test_holding_out_keeps_the_given_hour() -> None:
     cfg = config(val_split="holdout", val_hours=[3, 12])
     day = read(cfg)
     assert set(range(24)) - set(trained_hours(cfg, day)) == {3}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7"])
+def test_a_meta_file_that_is_no_object_is_named(folder: Path, text: str) -> None:
+    (folder / "meta.json").write_text(text)
+    assert "meta.json is no JSON object" in complaint(of(folder))
+
+
+def test_hours_that_are_measured_must_exist(folder: Path) -> None:
+    (folder / "tod_3.png").unlink()
+    assert "no image at any of val_hours [3, 12]" in complaint(
+        of(folder, allow_missing=True, val_hours=[3, 12])
+    )
+
+
+def test_something_must_be_left_to_learn_from() -> None:
+    every = list(range(24))
+    lone = config(val_split="holdout", val_hours=every[1:], blend="linear")
+    assert "fewer than 2 hours" in complaint(lone)
+    none = config(val_split="holdout", val_hours=every, residual_mode=False)
+    assert "fewer than 1 hour" in complaint(none)
+    assert read(config(val_split="holdout", val_hours=every)).hours  # noon is left

@@ -9,7 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
+from core.errors import AssayError
 from tasks.lightmap import export, work
+from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.model import build
 from tasks.lightmap.quantise import unpacked
 from tests.lightmap.conftest import MakeRun, config
@@ -84,3 +86,27 @@ def test_a_network_with_other_inputs_has_its_weights_alone(make_run: MakeRun) ->
     work.train(cfg, work.data(cfg, run), run)
     made = export.export(cfg, run, ckpt=str(run.judged()))
     assert [p.name for p in made] == ["network.npz"]
+
+
+def test_a_blend_has_no_network_to_write_or_time(make_run: MakeRun) -> None:
+    cfg = config(blend="linear")
+    run = make_run(cfg)
+    work.train(cfg, work.data(cfg, run), run)
+    for tool in (export.export, export.bench):
+        with pytest.raises(AssayError, match="is a blend: no network"):
+            tool(cfg, run, ckpt=str(run.judged()))
+
+
+def test_weights_are_written_in_the_checkpoint_s_own_form(make_run: MakeRun) -> None:
+    cfg = config(quantize="int8")
+    run = make_run(cfg)
+    work.train(cfg, work.data(cfg, run), run)
+    own, full = (
+        export.export(LightmapConfig.model_validate(given), run, ckpt=str(run.judged()))[
+            0
+        ].read_bytes()
+        for given in ({}, {"quantize": "none"})
+    )
+    assert len(own) < len(full) / 2
+    with pytest.raises(AssayError, match="size '1080p' is not WxH"):
+        export.bench(cfg, run, ckpt=str(run.judged()), size="1080p")

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import lsqr
 
 from core.errors import AssayError
 from tasks.lightmap.config import LightmapConfig
+from tasks.lightmap.gridpaint import GridRenderer
 from tasks.lightmap.hashgrid import HashGrid, levels
 from tasks.lightmap.model import build, grid
 
@@ -136,3 +137,32 @@ def test_the_number_of_parameters_is_that_of_the_specification() -> None:
 def test_a_grid_without_a_size_is_refused() -> None:
     with pytest.raises(AssayError, match="how fine"):
         build(LightmapConfig(hash_grid=True))
+
+
+@pytest.mark.parametrize("film", [False, True])
+@pytest.mark.parametrize(("features", "hidden", "layers"), [(1, 5, 1), (3, 13, 2), (2, 16, 4)])
+@pytest.mark.parametrize(("height", "width"), [(3, 129), (13, 61)])
+def test_a_painted_frame_is_the_network_s_own_forward_pass(
+    height: int, width: int, features: int, hidden: int, layers: int, film: bool
+) -> None:
+    """No size is a multiple of a block; levels are coarser and finer than the image."""
+    over = {"hash_features": features, "hidden": hidden, "layers": layers, "film": film}
+    model = build(small(hash_top=300, **over))
+    assert model.grid is not None
+    torch.nn.init.normal_(model.grid.table)
+    if model.mlp.film is not None:
+        torch.nn.init.normal_(model.mlp.film.net[-1].weight, std=0.3)
+    image = torch.rand(3, height, width)
+    paint = GridRenderer(model, image)
+    for t in (0.0, 5.3, 23.99999, 24.0, -1.5):
+        points = grid(height, width)
+        with torch.no_grad():
+            want = model(points, torch.full((height * width,), t), image).T
+        torch.testing.assert_close(paint(t).flatten(1), want, rtol=0, atol=1e-4)
+
+
+def test_a_network_gone_wrong_is_seen_in_its_frames() -> None:
+    model = build(small(hash_top=30))
+    with torch.no_grad():
+        model.mlp.net[0].weight[0, 0] = torch.nan
+    assert GridRenderer(model, torch.rand(3, 16, 16))(3.0).isnan().any()

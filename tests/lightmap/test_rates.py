@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from core.errors import AssayError
 from tasks.lightmap import metrics, pictures, rates, sizes, work
 from tasks.lightmap.data import read
 from tests.lightmap.conftest import MakeRun, config
@@ -80,3 +81,30 @@ def test_the_tool_draws_curves(make_run: MakeRun, monkeypatch: pytest.MonkeyPatc
     assert {Path(p).name for p in told["files"]} == {"rates.png", "rates.md", "rates.csv"}
     assert all(Path(p).stat().st_size for p in told["files"])
     assert torch.isfinite(torch.tensor(list(told["gain_db"].values()))).all()
+
+
+def test_a_held_out_baseline_still_costs_the_bytes_of_its_image(make_run: MakeRun) -> None:
+    cfg = config(blend="linear", val_split="holdout", val_hours=[3, 12])
+    run = make_run(cfg)
+    day = work.data(cfg, run)
+    model = work.train(cfg, day, run)
+    rows = rates.table(cfg, model, day, pictures.compare(cfg, day, work.frames(cfg, model, day)))
+    (noon,) = (r.bytes for r in rows if r.method == "identity")
+    file = io.BytesIO()
+    Image.fromarray(sizes.pixels(day, 12)).save(file, "WEBP", lossless=True, method=4)
+    assert noon == len(file.getvalue())
+
+
+def test_a_checkpoint_of_other_images_is_no_point_of_the_curves(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "QUALITIES", (20,))
+    monkeypatch.setattr(rates, "STEPS", (0.3,))
+    cfg = config()
+    run = make_run(cfg)
+    work.train(cfg, work.data(cfg, run), run)
+    told = rates.compare(cfg, run, ckpt=str(run.judged()))
+    with open(next(p for p in told["files"] if p.endswith(".csv"))) as file:
+        assert [r["method"] for r in csv.DictReader(file)][-1] == run.dir.name
+    with pytest.raises(AssayError, match="not the baseline image"):
+        rates.compare(config(city_seed=1), run, ckpt=str(run.judged()))

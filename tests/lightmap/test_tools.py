@@ -154,3 +154,38 @@ def test_eval_gives_the_numbers_of_the_run(make_run: MakeRun) -> None:
         assert again[name] == measured[name]
     half = tools.evaluate(config(val_downsample=2), make_run(cfg, "half"), ckpt=ckpt)
     assert half["psnr"] > measured["psnr"]  # an area mean hides errors
+
+
+def test_eval_follows_what_is_given_even_where_that_is_the_default(make_run: MakeRun) -> None:
+    run, ckpt = trained(config(val_downsample=2), make_run)
+    plain, half, coarse = (
+        tools.evaluate(LightmapConfig.model_validate(given), run, ckpt=ckpt)
+        for given in ({"val_downsample": 1}, {}, {"val_downsample": 1, "quantize": "int8"})
+    )
+    assert half["psnr"] > plain["psnr"]  # an area mean hides errors
+    assert coarse["psnr"] != plain["psnr"]
+    assert coarse["model_bytes"] < plain["model_bytes"]
+
+
+@pytest.mark.parametrize("given", [{"hidden": 8}, {"val_split": "holdout"}, {"lr": 0.1}])
+def test_a_checkpoint_keeps_the_settings_of_its_training(
+    given: dict[str, Any], make_run: MakeRun
+) -> None:
+    run, ckpt = trained(config(), make_run)
+    (name,) = given
+    with pytest.raises(AssayError, match=f"{name} cannot be given: .* trained with {name}="):
+        tools.evaluate(LightmapConfig.model_validate(given), run, ckpt=ckpt)
+
+
+def test_hours_are_held_out_by_training_alone(make_run: MakeRun) -> None:
+    run, ckpt = trained(config(val_split="holdout"), make_run)
+    with pytest.raises(AssayError, match="val_hours cannot be given"):
+        tools.evaluate(LightmapConfig(val_hours=(1, 2)), run, ckpt=ckpt)
+
+
+def test_eval_refuses_the_images_of_another_day(make_run: MakeRun) -> None:
+    run, ckpt = trained(config(), make_run)
+    other = LightmapConfig(city_seed=1)
+    with pytest.raises(AssayError, match="not the baseline image"):
+        tools.evaluate(other, run, ckpt=ckpt)
+    assert tools.evaluate(other, run, ckpt=ckpt, force_baseline=True)["psnr"]

@@ -131,10 +131,16 @@ def test_training_can_begin_with_the_weights_of_another_run(
         training.begin(config(init_from=ckpt, hidden=8), work.data(first, run), run)
 
 
-def test_checkpoints_are_also_left_where_the_config_says(make_run: MakeRun, tmp_path: Path) -> None:
-    cfg = config(out_dir=tmp_path / "there")
+@pytest.mark.parametrize(
+    ("blend", "names"),
+    [("none", ("best.ckpt", "last.ckpt")), ("linear", ("last.ckpt",)), ("learned", ("last.ckpt",))],
+)
+def test_checkpoints_are_also_left_where_the_config_says(
+    blend: str, names: tuple[str, ...], make_run: MakeRun, tmp_path: Path
+) -> None:
+    cfg = config(out_dir=tmp_path / "there", blend=blend)
     weights_after(cfg, make_run, "a")
-    for name in ("best.ckpt", "last.ckpt"):
+    for name in names:
         own = make_run(cfg, "a").checkpoints / name
         assert (tmp_path / "there" / name).read_bytes() == own.read_bytes()
 
