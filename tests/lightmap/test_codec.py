@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,18 @@ def test_held_out_hours_are_not_in_the_file(make_run: MakeRun) -> None:
 def test_a_basis_without_a_blend_is_refused() -> None:
     with pytest.raises(ValueError, match="set blend"):
         config(basis_k=8)
+
+
+def test_a_basis_keeps_times_that_are_no_whole_float() -> None:
+    cfg = config(blend="linear", basis_k=72)
+    whole = read(cfg)
+    some = replace(
+        whole,
+        frames=whole.frames[:3],
+        hours=(6, 6 + 20 / 60, 7),
+        between=whole.frames[:0],
+        times=(),
+    )
+    made = basis.restored(codec.encode(some.frames.numpy(), some.hours, 72, 0.05), some)
+    assert made.hours == some.hours
+    assert psnr(made.frames.numpy(), some.frames.numpy()) > 35
