@@ -238,10 +238,9 @@ def _check(day: Day, cfg: LightmapConfig) -> None:
             f"Set baseline_time to one of {list(day.hours)}",
             code="bad_data",
         )
-    need = 1 if cfg.blend == "none" else 2
-    if len(trained_hours(cfg, day)) < need:
+    if len(trained_hours(cfg, day)) < 2:
         raise AssayError(
-            f"val_hours {list(cfg.val_hours)} held out leave fewer than {need} hours to learn from",
+            f"val_hours {list(cfg.val_hours)} held out leave fewer than 2 hours to learn from",
             "Hold fewer out, or set val_split to seen",
             code="bad_data",
         )

@@ -158,7 +158,7 @@ def test_a_painted_frame_is_the_network_s_own_forward_pass(
         points = grid(height, width)
         with torch.no_grad():
             want = model(points, torch.full((height * width,), t), image).T
-        torch.testing.assert_close(paint(t).flatten(1), want, rtol=0, atol=1e-4)
+        torch.testing.assert_close(paint(t).flatten(1), want, rtol=0, atol=3e-4)
 
 
 def test_a_network_gone_wrong_is_seen_in_its_frames() -> None:

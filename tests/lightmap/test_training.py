@@ -132,8 +132,7 @@ def test_training_can_begin_with_the_weights_of_another_run(
 
 
 @pytest.mark.parametrize(
-    ("blend", "names"),
-    [("none", ("best.ckpt", "last.ckpt")), ("linear", ("last.ckpt",)), ("learned", ("last.ckpt",))],
+    ("blend", "names"), [("none", ("best.ckpt", "last.ckpt")), ("linear", ("last.ckpt",))]
 )
 def test_checkpoints_are_also_left_where_the_config_says(
     blend: str, names: tuple[str, ...], make_run: MakeRun, tmp_path: Path
