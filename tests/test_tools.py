@@ -10,7 +10,7 @@ import pytest
 from core import plan, registry, tools
 from core.errors import AssayError
 from core.execute import Supervisor
-from core.project import Project
+from core.project import Project, find
 from tests import toy
 
 
@@ -81,6 +81,6 @@ def test_a_tool_knows_which_settings_were_given(
 
 @pytest.mark.parametrize("name", ["lightmap", "circuitnet", "route"])
 def test_the_options_of_every_tool_have_kinds_that_can_be_checked(name: str) -> None:
-    task = registry.load(Project(Path(__file__).parents[1])).find(name)
+    task = registry.load(find(Path(__file__).parent)).find(name)
     for tool in task.tools:
         assert "cfg" in typing.get_type_hints(tools.find(task, tool))
