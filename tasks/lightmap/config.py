@@ -176,9 +176,11 @@ class LightmapConfig(TaskConfig):
             raise ValueError(
                 "early_stop_patience needs hours that may choose: val_split seen and no blend"
             )
-        if self.blend == "learned" and (self.blend_base or self.color_space == "linear"):
+        alone = not (self.blend_base or self.color_space == "linear" or self.patch_size)
+        if self.blend == "learned" and not alone:
             raise ValueError(
-                "blend learned is a network already, in sRGB: no blend_base, no linear"
+                "blend learned is a network already, in sRGB and taught by w_l2: no blend_base, "
+                "linear or patch_size"
             )
         if self.basis_k and (self.blend == "none" or self.blend_base):
             raise ValueError(

@@ -85,6 +85,7 @@ def test_the_tiny_config_and_every_variant_validate() -> None:
         {"val_hours": [24]},
         {"resize": "96"},
         {"be_downsample": 3},
+        {"blend": "learned", "patch_size": 16},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
