@@ -31,7 +31,7 @@ def restored(file: bytes, day: Day) -> Day:
     """
     made = codec.decode(file)
     frames = day.frames.clone()
-    hours = np.float32(day.hours).tolist()  # as a file has them: 6:20 is no whole float
+    hours = np.asarray(day.hours, np.float32).tolist()  # as a file has them: 6:20 is no whole float
     which = [hours.index(h) for h in made.hours]
     frames[which] = torch.from_numpy(made.frames()).to(frames.device)
     return replace(day, frames=frames)
