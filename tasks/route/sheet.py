@@ -141,6 +141,16 @@ VARIANTS = (
         set={**_MASK, "cost_net": "basic", "w_cost_net": 0.1},
         why="a small network corrects the cost",
     ),
+    Variant(
+        name="cost_net_smooth",
+        set={**_MASK, "cost_net": "basic", "w_cost_net": 0.1, "w_cost_net_tv": 0.1},
+        why="... without jumps from cell to cell",
+    ),
+    Variant(
+        name="field",
+        set={"lambda_field": 0.5},
+        why="all of T on true road teaches, not the targets alone",
+    ),
     *(
         Variant(name=f"cap_{how}", set={**_MASK, "cap_mode": how}, why="what far distances count")
         for how in ("clamp", "log", "none")
@@ -162,6 +172,11 @@ VARIANTS = (
             "steps": 50,
         },
         why="distances alone correct the map of one image",
+    ),
+    Variant(
+        name="optimise_smooth",
+        set={**_IMAGE, **_MASK, "mask_noise": 0.7, "optimise_prob": True, "w_rough": 0.1},
+        why="... smoothly",
     ),
     Variant(
         name="optimise_direct",

@@ -79,5 +79,8 @@ def text(pilot: Pilot[None]) -> str:
 
 
 def cells(pilot: Pilot[None], table: str, key: str) -> list[str]:
-    """The visible cells of a row."""
-    return [str(cell).strip() for cell in pilot.app.screen.query_one(table, Rows).get_row(key)]
+    """The visible cells of a row; blanks while it is not there."""
+    shown = pilot.app.screen.query_one(table, Rows)
+    if key not in shown.keys:
+        return [""] * len(shown.columns)
+    return [str(cell).strip() for cell in shown.get_row(key)]

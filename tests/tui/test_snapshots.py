@@ -14,8 +14,9 @@ import pytest
 from core.project import Project
 from core.tui.app import Assay
 from core.tui.machine import Gauge, Machine
+from core.tui.widgets.lines import Lines
 from tests.tui import workspace
-from tests.tui.driving import settle
+from tests.tui.driving import settle, until
 
 
 @pytest.fixture
@@ -38,6 +39,8 @@ def test_it_looks_as_it_did(
 ) -> None:
     async def ready(pilot: Any) -> None:
         await settle(pilot)
+        logs = pilot.app.screen.query(Lines)  # they scroll to their end in a frame of their own
+        await until(pilot, lambda: all(log.is_vertical_scroll_end for log in logs))
 
     app = Assay(history, start=screen)
     assert snap_compare(app, terminal_size=size, run_before=ready)
