@@ -22,7 +22,7 @@ from core.tui.words import Cell
 LAUNCHES = 20  # newest outputs of what was started from here
 RUNS = 200  # newest runs whose logs are offered
 TAIL_S = 0.4
-FILES = (Column("Log", elastic=True), Column("State"), Column("Age", right=True, spare=1))
+FILES = (Column("Log", elastic=True), Column("State"), Column("Age", right=True, spare=3))
 
 
 class LogFile(NamedTuple):
