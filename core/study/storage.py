@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core import locks, registry
 from core.contract import Metric
+from core.errors import AssayError
 from core.project import Project
 from core.study import sampling
 from core.study.folder import Folder
@@ -43,16 +44,28 @@ def create(project: Project, folder: Folder) -> None:
 
 
 def load(folder: Folder, seed: int = 0) -> optuna.Study:
-    """The study, with its sampler and pruner."""
+    """The study, with its sampler and pruner.
+
+    Raises:
+        AssayError: its trials are not where they were kept.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.load_study(
-        study_name=folder.plan.id,
-        storage=_open(folder),
-        sampler=sampling.sampler(folder.plan.sampler, seed),
-        pruner=sampling.pruner(folder.plan.study),
-    )
+    try:
+        return optuna.load_study(
+            study_name=folder.plan.id,
+            storage=_open(folder),
+            sampler=sampling.sampler(folder.plan.sampler, seed),
+            pruner=sampling.pruner(folder.plan.study),
+        )
+    except KeyError as error:
+        place = folder.plan.study.storage or folder.path / "optuna.log"
+        raise AssayError(
+            f"the trials of search {folder.plan.id} are not in {place}",
+            "Bring that file or database back, or start the search anew",
+            code="no_trials",
+        ) from error
 
 
 def _open(folder: Folder, fresh: bool = False) -> optuna.storages.BaseStorage:

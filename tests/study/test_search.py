@@ -59,6 +59,15 @@ def test_a_grid_tries_every_point_once(project: Project, write: Write) -> None:
     assert len(states(made)) == 6
 
 
+def test_a_search_without_its_trials_is_named(project: Project, write: Write) -> None:
+    made = running.here(project, write(f"{QUICK}{SEARCH}trials: 1"))
+    (made.path / "optuna.log").unlink()
+    done = toy.assay(project.root, "report", "s")
+    assert done.returncode == 2, done.stderr
+    assert f"the trials of search {made.plan.id} are not in" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_hopeless_trial_is_pruned_over_the_pipe(project: Project, write: Write) -> None:
     space = "search: {lr: {choices: [0.3, 0.31, 0.32, 0.33, 0.34, 0.0001]}}\n"
     made = running.here(project, write(f"kind: search\nsampler: grid\npruner: median\n{space}"))
