@@ -55,13 +55,18 @@ class History:
         """Leave it in the run's folder."""
         (folder / NAME).write_text(json.dumps(self.state_dict()))
 
-    def metrics(self) -> dict[str, float | Absent]:
-        """loss_rise and lr_left. A broken-off epoch counts only when there is no whole one."""
-        epochs = self.epochs or ([self._sum / self._count] if self._count else [])
-        if not epochs:
+    def metrics(self, nonfinite: int) -> dict[str, float | Absent]:
+        """How training went. A broken-off epoch counts only when there is no whole one."""
+        if not self.step:
             untrained = Absent(reason="nothing was trained in this run")
-            return {"loss_rise": untrained, "lr_left": untrained}
-        return {"loss_rise": epochs[-1] / min(epochs), "lr_left": self.rates[-1] / self.rates[0]}
+            return dict.fromkeys(("nonfinite_steps", "loss_rise", "lr_left"), untrained)
+        epochs = self.epochs or ([self._sum / self._count] if self._count else [])
+        unusable = Absent(reason="no step had a usable loss")
+        return {
+            "nonfinite_steps": float(nonfinite),
+            "loss_rise": epochs[-1] / min(epochs) if epochs else unusable,
+            "lr_left": self.rates[-1] / self.rates[0],
+        }
 
 
 def read(folder: Path) -> History:

@@ -55,8 +55,7 @@ def evaluate(
         "interp_gain": metrics.gain(between, blended) if between else none,
         "model_bytes": sizes.model_bytes(cfg, model, data),
         "gpu_1080p_ms": metrics.gpu_1080p_ms(cfg, model, data, run),
-        "nonfinite_steps": float(run.nonfinite_steps),
-        **past.metrics(),
+        **past.metrics(run.nonfinite_steps),
     }
 
 

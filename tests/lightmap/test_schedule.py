@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from core.contract import Absent
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.history import History
 from tasks.lightmap.schedule import plateaus, rate
@@ -40,7 +41,20 @@ def test_loss_rise_compares_the_last_epoch_with_the_lowest() -> None:
             past.add(step, 1.0 / step, loss)
         past.close_epoch()
     assert past.epochs == [3.0, 2.0, 3.0]
-    assert past.metrics() == {"loss_rise": 1.5, "lr_left": pytest.approx(1 / 6)}
+    assert past.metrics(1) == {
+        "nonfinite_steps": 1,
+        "loss_rise": 1.5,
+        "lr_left": pytest.approx(1 / 6),
+    }
+
+
+def test_what_was_not_trained_has_no_steps_to_count() -> None:
+    untrained = History().metrics(0)
+    assert {type(value) for value in untrained.values()} == {Absent}
+    past = History()
+    past.add(1, 1.0, None)  # a step whose loss was not finite is counted, and nothing hides it
+    assert past.metrics(1)["nonfinite_steps"] == 1
+    assert past.metrics(1)["loss_rise"] == Absent(reason="no step had a usable loss")
 
 
 def test_an_epoch_without_a_usable_loss_has_no_mean() -> None:
