@@ -32,6 +32,7 @@ class Header(Widget):
         self._tabs = tabs
         self._here = here
         self._pulse: Pulse | None = None
+        self._shown = ""  # the tabs as they stand
 
     def compose(self) -> Iterator[Static]:
         """Two texts beside each other."""
@@ -52,7 +53,9 @@ class Header(Widget):
         if not width:
             return
         tabs = Content.assemble(*self._marked(width >= ROOMY))
-        self.query_one("#tabs", Static).update(tabs)
+        if tabs.plain != self._shown:  # a text of its own width lays the whole screen out again
+            self._shown = tabs.plain
+            self.query_one("#tabs", Static).update(tabs)
         room = width - tabs.cell_length - 1
         machine = Content("")
         for part in self._parts() if self._pulse else ():
@@ -60,7 +63,7 @@ class Header(Widget):
             if longer.cell_length > room:
                 break
             machine = longer
-        self.query_one("#machine", Static).update(machine)
+        self.query_one("#machine", Static).update(machine, layout=False)
 
     def _marked(self, whole: bool) -> Iterator[Content]:
         for number, tab in enumerate(self._tabs, 1):
