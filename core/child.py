@@ -72,11 +72,12 @@ def warm_context(task: Task[Any]) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     torch = ["torch"] if task.framework == "torch" else []
     context.set_forkserver_preload(["core.worker", *torch, *task.preload])
+    before = os.environ.get("PYTHONSAFEPATH", "")
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         _start_deaf()
     finally:
-        del os.environ["PYTHONSAFEPATH"]
+        os.environ["PYTHONSAFEPATH"] = before  # empty is off
     return context
 
 
