@@ -103,9 +103,8 @@ def _steady(node: Any, counter: list[int] | None = None) -> Any:
 
 def text(project: Project, task: Task[Any]) -> str:
     """The file's content, with what the task's study files ask for."""
-    return (
-        json.dumps(built(task, panels.own(project, task.name)), indent=1, ensure_ascii=False) + "\n"
-    )
+    content = built(task, panels.own(project, task.name))
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def check(content: str, where: str) -> None:

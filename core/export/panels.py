@@ -38,10 +38,10 @@ def own(project: Project, task: str) -> list[Own]:
         AssayError: a study file is not valid.
     """
     found = []
-    for path in sorted((project.root / file.FOLDER).glob("*.yaml")):
+    for name, path in file.every(project).items():
         study = file.read(path)
         if study.task == task and (study.criteria or study.objectives):
-            found.append(Own(path.stem, study.criteria or (), study.objectives))
+            found.append(Own(name, study.criteria or (), study.objectives))
     return found
 
 

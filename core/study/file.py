@@ -90,10 +90,15 @@ def find(project: Project, name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return path
-    known = {p.stem: p for p in (project.root / FOLDER).glob("*.yaml")}
+    known = every(project)
     if name not in known:
         raise unknown("study", name, known, where=f"{FOLDER}/")
     return known[name]
+
+
+def every(project: Project) -> dict[str, Path]:
+    """The project's study files by name."""
+    return {path.stem: path for path in sorted((project.root / FOLDER).glob("*.yaml"))}
 
 
 class Named(NamedTuple):

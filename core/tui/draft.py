@@ -115,14 +115,14 @@ def everything(project: Project) -> dict[str, What]:
 def _studies(project: Project) -> Iterator[tuple[str, What]]:
     from core.study import file
 
-    for path in sorted((project.root / file.FOLDER).glob("*.yaml")):
+    for name, path in file.every(project).items():
         try:
             study = file.read(path)
         except AssayError as error:
-            yield f"study {path.stem}", What("?", path.stem, "", {}, error.message)
+            yield f"study {name}", What("?", name, "", {}, error.message)
         else:
             given = study.model_dump(mode="json", exclude_unset=True)
-            yield f"study {path.stem}", What(study.task, path.stem, study.kind, given)
+            yield f"study {name}", What(study.task, name, study.kind, given)
 
 
 def _variants(project: Project) -> Iterator[tuple[str, What]]:
