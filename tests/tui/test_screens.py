@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+from rich.text import Text
 from textual.pilot import Pilot
-from textual.widgets import Input, TabbedContent
+from textual.widgets import Input, Static, TabbedContent
 
 from core.ledger import Ledger
 from core.project import Project
+from core.tui import words
 from core.tui.app import Assay
 from core.tui.screens.compare import Compare
 from core.tui.screens.help import Help
@@ -220,6 +224,26 @@ def test_the_theme_turns_and_the_palette_leads_to_screens(history: Project) -> N
         await pilot.pause(0.5)
         await press(pilot, "enter")
         await until(pilot, lambda: pilot.app.current_mode == "logs")
+
+    drive(history, scene)
+
+
+def test_a_theme_repaints_what_was_drawn_in_the_last_one(history: Project) -> None:
+    async def scene(pilot: P) -> None:
+        def inks(at: str) -> set[str]:
+            drawn = pilot.app.screen.query_one(at, Static).content
+            return {str(span.style) for span in drawn.spans} if isinstance(drawn, Text) else set()
+
+        def inked(at: str, tone: str) -> bool:
+            return words.colour(pilot.app.theme_variables, tone) in inks(at)
+
+        for key, at, tone in (("2", "#checks", "success"), ("3", "#line", "accent")):
+            await press(pilot, key)
+            await until(pilot, partial(inked, at, tone))
+            before = words.colour(pilot.app.theme_variables, tone)
+            await press(pilot, "t")
+            await until(pilot, partial(inked, at, tone))
+            assert before not in inks(at)
 
     drive(history, scene)
 

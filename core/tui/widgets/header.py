@@ -32,7 +32,6 @@ class Header(Widget):
         self._tabs = tabs
         self._here = here
         self._pulse: Pulse | None = None
-        self._shown = ""  # the tabs as they stand
 
     def compose(self) -> Iterator[Static]:
         """Two texts beside each other."""
@@ -53,9 +52,9 @@ class Header(Widget):
         if not width:
             return
         tabs = Content.assemble(*self._marked(width >= ROOMY))
-        if tabs.plain != self._shown:  # a text of its own width lays the whole screen out again
-            self._shown = tabs.plain
-            self.query_one("#tabs", Static).update(tabs)
+        shown = self.query_one("#tabs", Static)
+        if shown.content != tabs:  # a text of its own width lays the whole screen out again
+            shown.update(tabs)
         room = width - tabs.cell_length - 1
         machine = Content("")
         for part in self._parts() if self._pulse else ():
