@@ -20,17 +20,17 @@ FAST = {"contract"}  # multiply and add in one: the last bit may differ from tor
 
 
 @numba.njit(cache=True, nogil=True, parallel=True, fastmath=FAST)
-def stretch(time, cells, dense, primes, table, column, right, level_of, out):  # type: ignore[no-untyped-def]
+def stretch(time, cells, dense, primes, table, column, right, level_of, first, out):  # type: ignore[no-untyped-def]
     """Every row of corners at `time` in [0, 1), as wide as the frame: out R F W.
 
     cells L 3; dense L; primes 3; table L T F; column, right L W: a pixel's cell and its share of
-    the right corner; level_of R: the level of a row, whose rows follow one another from the top.
+    the right corner; level_of R: the level of a row; first L: a level's first row, the topmost.
     """
     entries, features = table.shape[1], table.shape[2]
     for row in numba.prange(len(level_of)):
         level = level_of[row]
         side, hours = cells[level, 0] + 1, cells[level, 2]
-        j = row - np.searchsorted(level_of, level)
+        j = row - first[level]
         t = np.float32(time * hours)
         k = min(np.int32(t), hours - 1)
         late = np.float32(t - k)
@@ -57,7 +57,7 @@ def stretch(time, cells, dense, primes, table, column, right, level_of, out):  #
 def paint(rows, first, cells, into, bias, inner, last, shift, out):  # type: ignore[no-untyped-def]
     """The layers' output at every pixel: out H 3 W.
 
-    rows R F W as `stretch` makes them; first L: a level's first row; into h D, bias (1 + M) h,
+    rows R F W, first L as in `stretch`; into h D, bias (1 + M) h,
     inner M h h, last 3 h, shift 3: the layers.
     """
     height, _, width = out.shape

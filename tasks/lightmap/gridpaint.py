@@ -51,8 +51,9 @@ class GridRenderer:
         middle = torch.stack([w for w, _ in inner]) if inner else square
         layers = (_whole(into, 2), _whole(biases, 1), _whole(middle, 2), _whole(last, 1))
         numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-        time, where = np.float32(t % DAY_H / DAY_H), (self.column, self.right, self.level_of)
-        gridkernel.stretch(time, self.cells, *self.tables, *where, self.rows)
+        time, where = np.float32(t % DAY_H / DAY_H), (self.column, self.right)
+        lying = self.level_of, self.first
+        gridkernel.stretch(time, self.cells, *self.tables, *where, *lying, self.rows)
         out = np.empty((self.height, 3, self.width), np.float32)
         gridkernel.paint(self.rows, self.first, self.cells, *layers, shift.numpy(), out)
         return torch.from_numpy(out).transpose(0, 1)

@@ -109,7 +109,7 @@ def table(
         return Rate(method, coded.bytes, metrics.means(shown))
 
     every = {h: sizes.lossless(sizes.pixels(day, h)) for h in known}
-    noon = sizes.lossless(sizes.pixels(day, cfg.baseline_time))
+    noon = every.get(cfg.baseline_time) or sizes.lossless(sizes.pixels(day, cfg.baseline_time))
     spent = {"model": size, "identity": noon}
     rows = [
         Rate(name, spent.get(name, sum(every.values())), metrics.means({h: of[h] for h in hours}))
