@@ -6,6 +6,6 @@ from core.contract import Work
 from tasks.route import work
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
-from tasks.route.regions import Split
+from tasks.route.regions import Data
 
-_: Work[RouteConfig, Split, Model] = work
+_: Work[RouteConfig, Data, Model] = work

@@ -17,7 +17,7 @@ from tasks.route.config import RouteConfig
 from tasks.route.metrics import Answer
 from tasks.route.model import Model
 from tasks.route.models.build import with_weights
-from tasks.route.regions import Region, Split
+from tasks.route.regions import Data, Region
 from tasks.route.routing import Found, Router
 from tasks.route.sampling import Query
 from tasks.route.scene import Scene
@@ -64,7 +64,7 @@ def questions(cfg: RouteConfig, region: Region, count: int) -> list[Query]:
     ]
 
 
-def dataset(cfg: RouteConfig, model: Model, data: Split, run: Run) -> Values:
+def dataset(cfg: RouteConfig, model: Model, data: Data, run: Run) -> Values:
     """Over the regions that judge; each case is one source with all of its targets."""
     counts, scenes, seconds = metrics.Counts(), [], 0.0
     for region in data.test:

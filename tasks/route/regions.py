@@ -53,7 +53,15 @@ class Split(NamedTuple):
     train: list[Region]
     val: list[Region]
     test: list[Region]
-    clock: Clock  # of the run that asked for them
+
+
+class Data(NamedTuple):
+    """What a run works on, and where its seconds go."""
+
+    train: list[Region]
+    val: list[Region]
+    test: list[Region]
+    clock: Clock
 
 
 def key_of(tif: Path) -> str:
@@ -159,7 +167,7 @@ def open_folder(
     def of(wanted: set[str]) -> list[Region]:
         return [r for r in regions if r.name.split("/")[0] in wanted]
 
-    return Split(of(set(rest) - choosing), of(choosing), of(judging), Clock())
+    return Split(of(set(rest) - choosing), of(choosing), of(judging))
 
 
 def _complete(region: Region) -> Region:
@@ -234,7 +242,6 @@ def generated(plan: Plan, seed: int, cities: int, regions: int, val_fraction: fl
         [r for c in names if c not in held for r in made[c]],
         [r for c in names if c in held for r in made[c]],
         [generate(plan, seed + JUDGED, f"city/region{r}")[0] for r in range(regions)],
-        Clock(),
     )
 
 

@@ -26,23 +26,23 @@ from tasks.route.losses import Compared
 from tasks.route.model import Model, optimiser
 from tasks.route.models.build import of_checkpoint, with_weights
 from tasks.route.prob_param import ProbMap
-from tasks.route.regions import Plan, Region, Split
+from tasks.route.regions import Data, Plan, Region, Split
 from tasks.route.sampling import Query
 from tasks.route.scene import Scene
 
 LOG_EVERY = 10  # steps of segmentation training; steps on distances are few and all logged
 
 
-def data(cfg: RouteConfig, run: Run) -> Split:
+def data(cfg: RouteConfig, run: Run) -> Data:
     """Regions of a folder or generated ones, split by city; one whole image is judged alone."""
     clock = Clock()
     with clock.part("read"):
-        return _split(cfg)._replace(clock=clock)
+        return Data(*_split(cfg), clock)
 
 
 def _split(cfg: RouteConfig) -> Split:
     if cfg.whole:
-        return Split([], [], [whole_image(cfg)], Clock())
+        return Split([], [], [whole_image(cfg)])
     if cfg.data_root is not None:
         return regions.open_folder(
             cfg.data_root,
@@ -80,7 +80,7 @@ def whole_image(cfg: RouteConfig) -> Region:
     return region
 
 
-def train(cfg: RouteConfig, data: Split, run: Run) -> Model:
+def train(cfg: RouteConfig, data: Data, run: Run) -> Model:
     """Learn to see roads from crops, then distances from questions; each where the config says."""
     given = with_weights(cfg)
     asked = question(cfg, given.net.to(run.device), data, run) if cfg.whole else None
@@ -111,7 +111,7 @@ def train(cfg: RouteConfig, data: Split, run: Run) -> Model:
     return model
 
 
-def question(cfg: RouteConfig, net: torch.nn.Module, data: Split, run: Run) -> Scene:
+def question(cfg: RouteConfig, net: torch.nn.Module, data: Data, run: Run) -> Scene:
     """The question of the whole-image mode, on the network's map."""
     (region,) = data.test
     return scene.ask(cfg, region, maps.of(cfg, net, region, run).prob, run.seed)
@@ -120,7 +120,7 @@ def question(cfg: RouteConfig, net: torch.nn.Module, data: Split, run: Run) -> S
 def _step(
     cfg: RouteConfig,
     model: Model,
-    data: Split,
+    data: Data,
     asked: Scene | None,
     run: Run,
     state: Mapping[str, Any],
@@ -165,7 +165,7 @@ def _step(
 
 
 def distance_terms(
-    cfg: RouteConfig, model: Model, data: Split, asked: Scene | None, run: Run, step: int
+    cfg: RouteConfig, model: Model, data: Data, asked: Scene | None, run: Run, step: int
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """The loss terms of distances, and what the report says of them."""
     terms: dict[str, Tensor] = {}
@@ -267,7 +267,7 @@ def one_cycle(step: int, total: int, peak: float) -> float:
 def keep(
     cfg: RouteConfig,
     model: Model,
-    data: Split,
+    data: Data,
     asked: Scene | None,
     run: Run,
     state: Mapping[str, Any],
@@ -307,7 +307,7 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
     return Model(net.to(device).eval(), router.to(device), prob.to(device) if prob else None, rows)
 
 
-def evaluate(cfg: RouteConfig, model: Model, data: Split, run: Run) -> dict[str, float | Absent]:
+def evaluate(cfg: RouteConfig, model: Model, data: Data, run: Run) -> dict[str, float | Absent]:
     """Roads and distances of the held-out regions or the image; the report beside them."""
     if not cfg.whole:
         return measure.dataset(cfg, model, data, run)
@@ -335,7 +335,7 @@ def infer(cfg: RouteConfig, model: Model, out: Path, run: Run) -> list[Path]:
     ]
 
 
-def visualise(cfg: RouteConfig, model: Model, data: Split, out: Path, run: Run) -> list[Path]:
+def visualise(cfg: RouteConfig, model: Model, data: Data, out: Path, run: Run) -> list[Path]:
     """Routes before and after training, the field T, the tube, and what changed in the map."""
     out.mkdir(parents=True, exist_ok=True)
     if cfg.whole:
