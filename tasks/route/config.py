@@ -47,7 +47,9 @@ class RouteConfig(TaskConfig):
     )
     preload_to_ram: bool = site(False, description="As in the seed; regions are always kept")
     samples_per_region: int = site(
-        10, ge=1, description="As in the seed; steps are counted here, not epochs of samples"
+        10,
+        ge=1,
+        description="The seed's; without effect: steps are counted here, not epochs of samples",
     )
     num_workers: int = site(0, ge=0, description="As in the seed; nothing is read while training")
     crop: int = Field(256, ge=32, multiple_of=16, description="Side of training crops, pixels")
