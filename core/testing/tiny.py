@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -17,28 +16,6 @@ from core.run import LiveRun
 from core.spec import RunSpec
 
 How = Literal["cancel", "power cut"]
-CROWD = 5  # how many times slower a crowded machine may make work look
-
-
-class Stopwatch:
-    """Seconds that work takes: by the wall's clock or, on a crowded machine, the processor's.
-
-    A crowd stretches the wall's clock without the work growing; waiting still counts for a part.
-    """
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.monotonic(), self._worked()
-
-    @staticmethod
-    def _worked() -> float:
-        times = os.times()
-        return times.user + times.system + times.children_user + times.children_system
-
-    @property
-    def seconds(self) -> float:
-        """Since it was made."""
-        wall = time.monotonic() - self._wall
-        return min(wall, max(self._worked() - self._cpu, wall / CROWD))
 
 
 class Result(NamedTuple):
@@ -48,7 +25,7 @@ class Result(NamedTuple):
     config: TaskConfig
     metrics: dict[str, float | str]  # "NaN", "Infinity", "-Infinity" where not finite
     absent: dict[str, str]  # name -> reason
-    seconds: float  # as a Stopwatch counts
+    seconds: float  # wall clock
 
     @property
     def series(self) -> dict[str, list[tuple[int, float | None]]]:
@@ -138,7 +115,7 @@ def tiny_run(task: Task[Any], folder: Path, **given: Any) -> Result:
 
 def finish(task: Task[Any], spec: RunSpec, run: LiveRun) -> Result:
     """Do all of a run, as the worker does."""
-    watch = Stopwatch()
+    start = time.monotonic()
     cfg = begin(task, spec)
     done = worker.work(spec, task, run, worker.Laps())
     return Result(
@@ -146,7 +123,7 @@ def finish(task: Task[Any], spec: RunSpec, run: LiveRun) -> Result:
         config=cfg,
         metrics={name: m["value"] for name, m in done["metrics"].items()},
         absent=done["absent"],
-        seconds=watch.seconds,
+        seconds=time.monotonic() - start,
     )
 
 

@@ -256,14 +256,3 @@ def test_a_difference_names_its_place() -> None:
     assert difference(torch.tensor([1.0, nan]), torch.tensor([1.0, nan])) == ""
     assert difference({"w": torch.ones(2)}, {"w": torch.ones(2).double()}) == ".w: the arrays"
     assert difference({"w": torch.zeros(1)}, {"w": torch.full((1,), 1e-45)}) == ".w: the arrays"
-
-
-def test_a_stopwatch_counts_work_and_a_share_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.testing import tiny
-
-    for wall, cpu, counted in ((10, 8, 8), (10, 15, 10), (100, 8, 20), (100, 0, 20)):
-        clock = iter((0.0, float(wall)))
-        monkeypatch.setattr(tiny.time, "monotonic", lambda clock=clock: next(clock))
-        work = iter((3.0, 3.0 + cpu))
-        monkeypatch.setattr(tiny.Stopwatch, "_worked", staticmethod(lambda work=work: next(work)))
-        assert tiny.Stopwatch().seconds == counted
