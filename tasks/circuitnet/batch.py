@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.kit import seed as seeds
-from tasks.circuitnet.dataset import Split
+from tasks.circuitnet.split import Split
 
 
 def sample(data: Split, size: int, augment: str, seed: int, step: int) -> tuple[Tensor, Tensor]:

@@ -36,11 +36,22 @@ class CircuitnetConfig(TaskConfig):
     )
     allow_missing: bool = protocol(False, description="Leave out csv rows whose files are missing")
     arg_file: Path | None = Field(None, description="The official arg.json; other settings win")
+    cache: Literal["off", "float32", "float16"] = Field(
+        "off", description="Keep each csv's maps in two files that are read in place; its features"
+    )
+    cache_dir: Path | None = Field(None, description="Folder of these files; default: in dataroot")
+    num_workers: int = site(2, ge=0, le=64, description="Threads that read the next batches")
     mode: Literal["compat", "clean"] = protocol(
         "compat", description="Generated data: the official preprocess, or the repaired one"
     )
+    train_mode: Literal["same", "compat", "clean"] = Field(
+        "same", description="Generated data: mode of the training maps; test labels stay mode's"
+    )
     synth_grid: int = protocol(
         64, ge=16, le=512, multiple_of=4, description="Side of a map, gcells"
+    )
+    synth_raw: int | None = protocol(
+        None, ge=16, le=512, description="Side before preprocessing; default: synth_grid"
     )
     synth_cells: int = protocol(2500, ge=50, description="Cells of a generated design")
     synth_designs: int = protocol(160, ge=4, description="Generated designs, test ones included")
@@ -173,12 +184,21 @@ class CircuitnetConfig(TaskConfig):
             raise ValueError("qat_steps need a precision below FP32 and quant_flavour=standard")
         if self.dataroot is None and (self.ann_file_train or self.ann_file_test):
             raise ValueError("ann_file_train and ann_file_test need dataroot")
+        if self.dataroot is None and self.cache != "off":
+            raise ValueError("cache needs dataroot: generated designs are kept in memory")
+        if self.dataroot is not None and self.train_mode != "same":
+            raise ValueError("train_mode is for generated designs: your maps are made already")
         return self
 
     @property
     def channels(self) -> int:
         """Maps in a feature."""
         return 3 if self.task == "congestion_gpdl" else 9
+
+    @property
+    def seen_mode(self) -> Literal["compat", "clean"]:
+        """The mode of the maps that the network is trained on."""
+        return self.mode if self.train_mode == "same" else self.train_mode
 
     @property
     def block_norm(self) -> str:

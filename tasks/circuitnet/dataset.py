@@ -6,73 +6,20 @@ generates no training designs that it does not need.
 
 from __future__ import annotations
 
-import functools
 import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
-from numpy.typing import NDArray
 
 from core.errors import AssayError
 from core.kit import seed as seeds
-from tasks.circuitnet import annotation, preprocess, raw, synth
+from tasks.circuitnet import annotation, cache, generated, raw
 from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.split import Maps, Split, channels_first
 
 say = logging.getLogger("circuitnet").warning
-
-Array = NDArray[np.float32]
-Maps = tuple[Array, Array]  # feature C H W, label 1 H W
-
-KEPT = 512  # generated layouts that a process remembers
-RAW_TASK = {"congestion_gpdl": "congestion", "drc_routenet": "DRC"}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some layouts: their names, and how to get one."""
-
-    names: Sequence[str]
-    one: Callable[[int], Maps]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def maps(
-        self, which: Sequence[int] | NDArray[np.int64]
-    ) -> tuple[Float[np.ndarray, "B C H W"], Float[np.ndarray, "B 1 H W"]]:
-        """Features and labels of layouts by number, float32.
-
-        Raises:
-            AssayError: they differ in size.
-        """
-        found = [self.one(int(i)) for i in which]
-        sizes = {f.shape for f, _ in found}
-        if len(sizes) > 1:
-            raise AssayError(
-                f"maps of different shapes in one batch: {', '.join(map(str, sorted(sizes)))}",
-                "Preprocess them to one size",
-                code="bad_shape",
-            )
-        features, labels = zip(*found, strict=True)
-        return np.stack(features), np.stack(labels)
-
-    def batches(self, size: int) -> Iterator[tuple[Array, Array]]:
-        """All maps in order, `size` at a time."""
-        for start in range(0, len(self), size):
-            yield self.maps(range(start, min(start + size, len(self))))
-
-    @functools.cached_property
-    def mean_label(self) -> Float[np.ndarray, "H W"]:
-        """The mean of all labels: the best prediction that sees no feature."""
-        total, count = np.zeros(1), 0
-        for i in range(len(self)):
-            total, count = total + self.one(i)[1][0].astype(np.float64), count + 1
-        mean: Array = (total / count).astype(np.float32)
-        return mean
 
 
 @dataclass(frozen=True, eq=False)  # hashed by identity
@@ -91,7 +38,7 @@ def read(cfg: CircuitnetConfig) -> Data:
         AssayError: a csv or a file is missing or bad, or too few layouts to split.
     """
     if cfg.dataroot is None:
-        whole, test = _generated(cfg)
+        whole, test = generated.splits(cfg)
     else:
         whole, test = (_files(cfg, cfg.dataroot, which) for which in ("train", "test"))
     if cfg.select_on == "test":
@@ -107,7 +54,8 @@ def read(cfg: CircuitnetConfig) -> Data:
 
 
 def _part(split: Split, which: Sequence[int]) -> Split:
-    return Split([split.names[i] for i in which], lambda i: split.one(which[i]))
+    names = [split.names[i] for i in which]
+    return Split(names, lambda i: split.one(which[i]), workers=split.workers)
 
 
 def _validation(names: Sequence[str], share: float) -> set[int]:
@@ -131,32 +79,6 @@ def netlist(name: str) -> str:
     return "-".join(settings[k] for k in ("design", "flavour", "macros", "clock"))
 
 
-def _generated(cfg: CircuitnetConfig) -> tuple[Split, Split]:
-    """The first designs are for the test, so that more designs never change it."""
-    recipe = preprocess.Recipe(RAW_TASK[cfg.task], cfg.mode, cfg.synth_grid)
-    made = functools.partial(generate, recipe, cfg.synth_seed, cfg.synth_cells)
-
-    def split(first: int, last: int) -> Split:
-        names = [f"design {i}" for i in range(first, last)]
-        return Split(names, lambda i: made(first + i))
-
-    return split(cfg.synth_test, cfg.synth_designs), split(0, cfg.synth_test)
-
-
-@functools.lru_cache(KEPT)
-def generate(recipe: preprocess.Recipe, seed: int, cells: int, index: int) -> Maps:
-    """Feature and label of a generated layout; the process remembers them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a design without overflow is no accident
-        maps = synth.layout(seed, index, recipe.size, cells).maps
-        return _channels_first(*preprocess.pack(maps, recipe)[:2])
-
-
-def _channels_first(feature: np.ndarray, label: np.ndarray) -> Maps:
-    moved = (np.ascontiguousarray(a.transpose(2, 0, 1), dtype=np.float32) for a in (feature, label))
-    return next(moved), next(moved)
-
-
 def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
     """The layouts of an annotation file."""
     path = list_of(cfg, which)
@@ -164,6 +86,7 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
     if found.missing:
         say(f"{path}: {found.missing} rows left out, their files are missing")
     rows = found.rows
+    names = [r.name for r in rows]
 
     def one(i: int) -> Maps:
         feature = read_map(root / rows[i].feature, cfg.channels)
@@ -174,9 +97,14 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
                 "Preprocess this layout again",
                 code="bad_shape",
             )
-        return _channels_first(feature, label)
+        return channels_first(feature, label)
 
-    return Split([r.name for r in rows], one)
+    split = Split(names, one, workers=cfg.num_workers)
+    if cfg.cache == "off":
+        return split
+    key = cache.key(rows, root, cfg.channels, cfg.cache)
+    folder = (cfg.cache_dir or root / "cache") / f"{path.stem}-{cfg.cache}-{key}"
+    return cache.opened(split, folder, cfg.cache)
 
 
 def list_of(cfg: CircuitnetConfig, which: str) -> Path:

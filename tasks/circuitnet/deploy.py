@@ -19,8 +19,7 @@ from core.kit.timing import measure
 from tasks.circuitnet import charts, dataset, metrics, network
 from tasks.circuitnet.charts import Point
 from tasks.circuitnet.config import CircuitnetConfig
-from tasks.circuitnet.dataset import Split
-from tasks.circuitnet.network import Array
+from tasks.circuitnet.split import Array, Split
 
 say = logging.getLogger("circuitnet").warning
 
@@ -181,9 +180,9 @@ def compare(
 def judge(call: Call, test: Split) -> Quality:
     """The official NRMS and SSIM of one way to run the network, map by map as it is timed."""
     parts = []
-    for x, label in test.batches(1):
-        want, got = torch.from_numpy(label[:, 0]), torch.from_numpy(call(x)[:, 0])
-        parts.append(metrics.score(want, got, Quality._fields))
+    for got in test.predictions(lambda x: call(x)[:, 0], 1):
+        pair = torch.from_numpy(got.label), torch.from_numpy(got.pred)
+        parts.append(metrics.score(*pair, Quality._fields))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in Quality._fields}
     means = metrics.summary(joined, "compat")
     return Quality(means["nrms"].value, means["ssim"].value)

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from core.contract import Absent, Run
 from core.kit.timing import measure as timed
-from tasks.circuitnet import curves, metrics, predictors
+from tasks.circuitnet import curves, dataset, metrics, predictors
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.curves import Curves
-from tasks.circuitnet.dataset import Data, Split
-from tasks.circuitnet.network import Network, forward, predictions
+from tasks.circuitnet.dataset import Data
+from tasks.circuitnet.network import Network
 from tasks.circuitnet.predictors import Predictor
+from tasks.circuitnet.split import Split
 
 TABLE = "per_map.csv"  # every metric of every test map, of the model and of the trivial predictors
 MODEL = "model"
@@ -49,7 +50,7 @@ def scored(network: Network, split: Split, batch: int, names: tuple[str, ...]) -
     """The named metrics of every map of a split."""
     parts = [
         metrics.score(torch.from_numpy(got.label), torch.from_numpy(got.pred), names)
-        for got in predictions(network, split, batch)
+        for got in split.predictions(network.predict, batch)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
@@ -87,7 +88,7 @@ def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
     beside = tuple(dict.fromkeys([*BESIDE, *cfg.eval_metric]))
     parts: dict[str, list[Scores]] = {who: [] for who in (MODEL, *rivals)}
     counted = []
-    for got in predictions(network, data.test, cfg.eval_batch):
+    for got in data.test.predictions(network.predict, cfg.eval_batch):
         label, pred = torch.from_numpy(got.label), torch.from_numpy(got.pred)
         parts[MODEL].append(metrics.score(label, pred))
         counted.append(curves.counts(label, pred, cfg.threshold))
@@ -104,7 +105,9 @@ def score(cfg: CircuitnetConfig, network: Network, data: Data) -> Scored:
 def trivial(cfg: CircuitnetConfig, network: Network, data: Data) -> dict[str, Predictor]:
     """What needs no network. Nine-map features hold no RUDY of all nets."""
     mean, size = network.mean_label, data.test.one(0)[1].shape[1:]
-    if mean is None or mean.shape != size:  # an official file, or maps of another size
+    if data.test.seen:  # the mean of labels that judge, not of those that trained
+        mean = dataset.read(cfg.model_copy(update={"train_mode": "same"})).train.mean_label
+    elif mean is None or mean.shape != size:  # an official file, or maps of another size
         mean = data.train.mean_label
     found = dict(predictors.trivial(torch.from_numpy(mean)[None, None]))
     if cfg.task != "congestion_gpdl":
@@ -173,7 +176,7 @@ def latency(network: Network, split: Split, run: Run) -> float:
     """Median milliseconds of torch for one map, on the run's device and threads."""
     feature, _ = split.maps([0])
     with run.quiet():
-        call = functools.partial(forward, network.net, feature, network.device)
+        call = functools.partial(network.predict, feature)
         return timed(call, network.device, warm_up=2, repeats=REPEATS).median_ms
 
 

@@ -16,7 +16,8 @@ from core.kit.figure import heat
 from core.kit.io import write_png
 from tasks.circuitnet import dataset
 from tasks.circuitnet.config import CircuitnetConfig
-from tasks.circuitnet.network import Array, Network, forward
+from tasks.circuitnet.network import Network
+from tasks.circuitnet.split import Array
 
 SCALE = 4  # screen pixels a gcell in the picture of a small map
 LARGE = 256  # gcells from which a map is drawn as it is
@@ -39,7 +40,7 @@ def infer(cfg: CircuitnetConfig, network: Network, out: Path, run: Run) -> list[
     made, spots = [], []
     todo = list(inputs(cfg))
     for done, (name, feature) in enumerate(todo, 1):
-        (pred,) = forward(network.net, feature[None], network.device)
+        (pred,) = network.predict(feature[None])
         np.save(out / f"{name}.npy", pred)
         made += [out / f"{name}.npy", write_png(out / f"{name}.png", picture(pred))]
         spots += [(name, *spot) for spot in hotspots(pred, cfg.threshold)]
@@ -59,7 +60,7 @@ def inputs(cfg: CircuitnetConfig) -> Iterator[tuple[str, Array]]:
     if path is None:
         test = dataset.read(cfg).test
         for i in range(min(cfg.infer_maps, len(test))):
-            yield test.names[i].replace(" ", "_"), test.one(i)[0]
+            yield test.names[i].replace(" ", "_"), test.feature(i)
         return
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:

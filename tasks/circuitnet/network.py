@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.kit import checkpoint
 from tasks.circuitnet import dataset, quantise, weights
 from tasks.circuitnet.config import CircuitnetConfig
-from tasks.circuitnet.dataset import Split
 from tasks.circuitnet.model import build
 from tasks.circuitnet.quantise import Quantised
+from tasks.circuitnet.split import Array
 
 say = logging.getLogger("circuitnet").warning
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)  # hashed by identity
@@ -35,13 +30,11 @@ class Network:
     mean_label: Array | None  # of its training maps, H W; None: an official weight file
     bits: int  # of all parameters, as the config stores them
 
-
-class Predicted(NamedTuple):
-    """A batch of maps."""
-
-    pred: Float[np.ndarray, "B H W"]
-    label: Float[np.ndarray, "B H W"]
-    feature: Float[np.ndarray, "B C H W"]
+    @torch.inference_mode()
+    def predict(self, feature: Array) -> Array:
+        """Maps B H W in [0, 1] of features B C H W."""
+        out: Array = self.net(torch.from_numpy(feature).to(self.device))[:, 0].float().cpu().numpy()
+        return out
 
 
 def load(cfg: CircuitnetConfig, path: Path, device: str) -> Network:
@@ -71,19 +64,6 @@ def load(cfg: CircuitnetConfig, path: Path, device: str) -> Network:
 def calibration(cfg: CircuitnetConfig) -> Iterator[Tensor]:
     """Features of the first training maps, a batch at a time."""
     train = dataset.read(cfg).train
-    some = Split(train.names[: cfg.calib_maps], train.one)
+    some = dataclasses.replace(train, names=train.names[: cfg.calib_maps])
     for feature, _ in some.batches(cfg.eval_batch):
         yield torch.from_numpy(feature)
-
-
-@torch.inference_mode()
-def forward(net: nn.Module, feature: Array, device: str) -> Array:
-    """Maps B H W in [0, 1] of features B C H W."""
-    out: Array = net(torch.from_numpy(feature).to(device))[:, 0].float().cpu().numpy()
-    return out
-
-
-def predictions(network: Network, split: Split, batch: int) -> Iterator[Predicted]:
-    """All maps of a split, `batch` at a time."""
-    for feature, label in split.batches(batch):
-        yield Predicted(forward(network.net, feature, network.device), label[:, 0], feature)

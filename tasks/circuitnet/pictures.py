@@ -15,7 +15,7 @@ from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.dataset import Data
 from tasks.circuitnet.evaluation import MODEL, Scored
 from tasks.circuitnet.maps import upright
-from tasks.circuitnet.network import Network, forward
+from tasks.circuitnet.network import Network
 from tasks.circuitnet.published import PUBLISHED
 
 SHOWN = 4  # designs in the gallery
@@ -76,7 +76,7 @@ def compare(network: Network, data: Data, scored: Scored, out: Path) -> Path:
     for rank, place in RANKS.items():
         i = int(order[round(place * (len(order) - 1))])
         feature, label = data.test.maps([i])
-        (pred,) = forward(network.net, feature, network.device)
+        (pred,) = data.test.predict(network.predict, [i], feature)
         cells += [upright(a) for a in (label[0, 0], pred, np.abs(pred - label[0, 0]))]
         nrms = scored.by[MODEL]["nrms"][i]
         labels += [f"{rank}: {data.test.names[i][:20]}", f"model, NRMS {nrms:.3f}", "|error|"]
@@ -98,7 +98,7 @@ def gallery(cfg: CircuitnetConfig, data: Data, out: Path) -> Path:
     labels: list[str] = []
     names = [*FEATURES[cfg.task], "label"]
     for i in range(min(SHOWN, len(data.test))):
-        feature, label = data.test.one(i)
+        feature, (_, label) = data.test.feature(i), data.test.one(i)
         cells += [upright(np.clip(a, 0, 1)) for a in (*feature, label[0])]
         labels += names
     title = f"Features and label of {len(cells) // len(names)} test maps"

@@ -109,7 +109,7 @@ def make(job: Job) -> Entry:
         made[part] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return {
         "name": job.name,
-        "inputs": {kind: _stamp(path) for kind, path in job.inputs.items()},
+        "inputs": {kind: stamp(path) for kind, path in job.inputs.items()},
         "shapes": {kind: list(array.shape) for kind, array in maps.items()},
         "sha256": made,
         "ranges": {kind: list(r) for kind, r in ranges.items()},
@@ -117,7 +117,7 @@ def make(job: Job) -> Entry:
     }
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp(path: Path) -> list[int]:
     """Size and time of change: whether a raw map is still the one that was read."""
     about = path.stat()
     return [about.st_size, about.st_mtime_ns]
@@ -128,7 +128,7 @@ def _same(entry: Entry | None, inputs: Mapping[str, Path], out: Path) -> bool:
     return (
         entry is not None
         and all((out / part / f"{entry['name']}.npy").is_file() for part in entry["sha256"])
-        and entry["inputs"] == {kind: _stamp(path) for kind, path in inputs.items()}
+        and entry["inputs"] == {kind: stamp(path) for kind, path in inputs.items()}
     )
 
 

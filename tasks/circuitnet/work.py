@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.contract import Absent, Run
 from core.errors import AssayError
@@ -25,6 +25,7 @@ from tasks.circuitnet import (
     quantise,
     weights,
 )
+from tasks.circuitnet.ahead import Ahead
 from tasks.circuitnet.batch import sample
 from tasks.circuitnet.compute import Stepper, arithmetic, placed
 from tasks.circuitnet.config import CircuitnetConfig
@@ -34,6 +35,7 @@ from tasks.circuitnet.model import GPDL, build
 from tasks.circuitnet.network import Network
 from tasks.circuitnet.quantise import FOLLOWED, Quantised
 from tasks.circuitnet.schedule import rate
+from tasks.circuitnet.split import Split
 
 say = logging.getLogger("circuitnet").warning
 
@@ -68,7 +70,7 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
     opt: torch.optim.Optimizer = state["opt"]
     stepper = Stepper(cfg, model, run)
     run.training_started()
-    for step in steps(cfg.total_steps, run, state, len(data.train) // cfg.batch_size):
+    for step, batches in fed(cfg, data.train, run, state):
         if tuned is not None:
             tuned.quantising = step > cfg.float_steps  # its hooks sit in the float network, too
             if tuned.quantising:
@@ -77,7 +79,7 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
         stepper.begin()
         for group in opt.param_groups:
             group["lr"] = rate(cfg, step)
-        x, y = sample(data.train, cfg.batch_size, cfg.augment, run.seed, step)
+        x, y = batches.take(step)
         model.train()
         with arithmetic(cfg, run.device):
             pred = stepper.forward(placed(x, cfg, run.device))
@@ -101,6 +103,19 @@ def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:
     if past.step > past.kept:  # the budget ended it, or total_steps is no multiple of val_every
         keep(cfg, stepper, data, run, state)
     return Network(tuned or model, run.device, data.train.mean_label, quantise.bits(cfg, model))
+
+
+def fed(
+    cfg: CircuitnetConfig, train: Split, run: Run, state: Mapping[str, Any]
+) -> Iterator[tuple[int, Ahead[tuple[Tensor, Tensor]]]]:
+    """The steps to make, and where each finds its batch; the next ones are read meanwhile."""
+
+    def make(step: int) -> tuple[Tensor, Tensor]:
+        return sample(train, cfg.batch_size, cfg.augment, run.seed, step)
+
+    with Ahead(make, cfg.total_steps + 1, train.workers) as batches:
+        for step in steps(cfg.total_steps, run, state, len(train) // cfg.batch_size):
+            yield step, batches
 
 
 def start(cfg: CircuitnetConfig, data: Data) -> GPDL:

@@ -245,6 +245,6 @@ def test_quantised_evaluation_of_a_checkpoint_moves_its_metrics(tmp_path: Path) 
         loaded = network.load(
             config.model_copy(update={"precision": precision}), done.run.judged(), "cpu"
         )
-        maps[precision] = next(network.predictions(loaded, test, 8)).pred
+        maps[precision] = next(test.predictions(loaded.predict, 8)).pred
     apart = [abs(maps[p] - maps["FP32"]).max() for p in ("INT8", "INT4")]
     assert 0 < apart[0] < apart[1]

@@ -17,8 +17,8 @@ from core.testing.tiny import tiny_config
 from tasks.circuitnet import compute, dataset, losses, task, work
 from tasks.circuitnet.batch import sample
 from tasks.circuitnet.config import CircuitnetConfig
-from tasks.circuitnet.dataset import Split
 from tasks.circuitnet.schedule import rate
+from tasks.circuitnet.split import Split
 
 
 def config(**given: Any) -> CircuitnetConfig:

@@ -1,0 +1,140 @@
+"""All maps of an annotation file in two files that are read in place.
+
+`<csv>-<format>-<key>/feature.npy` is N C H W, float16 or float32, `label.npy` N 1 H W, float32.
+The key is a digest of the rows and of their files' sizes and times: other maps get another folder.
+Until it is whole, its name ends in `.part`. What a killed run wrote there stays, and the next run
+goes on behind it; two runs at once write the same bytes to the same places.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import AssayError
+from tasks.circuitnet.annotation import Row
+from tasks.circuitnet.split import Array, Maps, Split
+from tasks.circuitnet.tree import stamp
+
+say = logging.getLogger("circuitnet").warning
+
+VERSION = 1  # of the files
+TOLD_S = 10.0
+
+
+def key(rows: Sequence[Row], root: Path, channels: int, kind: str) -> str:
+    """What the files are made from, as a name."""
+    made_from = [[*row, *stamp(root / row.feature), *stamp(root / row.label)] for row in rows]
+    text = json.dumps([VERSION, kind, channels, made_from])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def opened(split: Split, folder: Path, kind: str) -> Split:
+    """The same layouts, read from the files in `folder`, which are made if they are not there.
+
+    Raises:
+        AssayError: maps of different shapes, values beyond float16, or no room.
+    """
+    if not folder.is_dir():
+        _make(split, folder, np.dtype(kind))
+    feature, label = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("feature", "label"))
+
+    def one(i: int) -> Maps:
+        return np.array(feature[i], np.float32), np.array(label[i])
+
+    return dataclasses.replace(split, one=one)
+
+
+def _make(split: Split, folder: Path, kind: np.dtype[np.floating]) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    feature, label = split.one(0)
+    count = len(split)
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        with (
+            Rows(part / "feature.npy", (count, *feature.shape), kind) as features,
+            Rows(part / "label.npy", (count, *label.shape), np.dtype("float32")) as labels,
+        ):
+            first = min(features.whole, labels.whole)
+            clock = _Clock(folder, first, count)
+            for i in range(first, count):
+                feature, label = split.one(i)
+                features.put(i, feature, split.names[i])
+                labels.put(i, label, split.names[i])
+                clock.tell(i + 1)
+        part.rename(folder)
+    except OSError as error:
+        if folder.is_dir():  # another run was faster
+            return
+        raise AssayError(
+            f"cannot write the cache {part}: {error.strerror}",
+            "Make room and run again, which goes on from there; or set cache_dir, or cache=off",
+        ) from error
+
+
+class Rows:
+    """An .npy file that grows row by row; a row that is there is never changed."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], kind: np.dtype[np.floating]) -> None:
+        head = io.BytesIO()
+        described = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(head, {**described, "shape": shape})
+        self.kind, self.shape, self.head = kind, shape[1:], head.getvalue()
+        self.size = kind.itemsize * math.prod(self.shape)
+        path.touch()
+        self.file = path.open("r+b")
+        self.whole = max(0, (path.stat().st_size - len(self.head)) // self.size)
+        self.file.write(self.head)
+        self.file.flush()
+
+    def put(self, number: int, values: Array, name: str) -> None:
+        """Write row `number`; the rows before it are there."""
+        if values.shape != self.shape:
+            raise AssayError(
+                f"{name} has shape {values.shape}, maps before it {self.shape}",
+                "A cache holds maps of one size: preprocess them to one, or set cache=off",
+                code="bad_shape",
+            )
+        with np.errstate(over="ignore"):
+            kept = values.astype(self.kind)
+        if not np.isfinite(kept).all():
+            raise AssayError(f"{name} has values beyond {self.kind}", "Set cache=float32")
+        self.file.seek(len(self.head) + number * self.size)
+        self.file.write(kept.tobytes())
+        self.file.flush()
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.fsync(self.file.fileno())
+        finally:
+            self.file.close()
+
+
+class _Clock:
+    """Says how far a long making is."""
+
+    def __init__(self, folder: Path, first: int, count: int) -> None:
+        self.folder, self.first, self.count = folder, first, count
+        self.began = self.told = time.monotonic()
+
+    def tell(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self.told < TOLD_S and done < self.count:
+            return
+        self.told = now
+        rest = (now - self.began) / (done - self.first) * (self.count - done)
+        more = f", about {rest:.0f} s more" if rest else ""
+        say(f"cache {self.folder}: {done} of {self.count} maps{more}")
