@@ -3,24 +3,39 @@
 - `preprocess`: the real sample layout (259 x 259) to 256 x 256, both modes. The peer makes the same
   steps with SciPy and OpenCV as CircuitNet's script does; features must agree.
 - `synth`: layouts of the generator, and how much of that is the router.
+- `read`: batches of 16 maps, 256 x 256, of separate .npy files (float64, as `compat` writes them)
+  and of both caches. All was just written: the page cache is warm, so no disk is timed.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.circuitnet import netlist, preprocess, router, sample_maps, synth
+from tasks.circuitnet import (
+    annotation,
+    dataset,
+    netlist,
+    preprocess,
+    raw,
+    router,
+    sample_maps,
+    synth,
+)
+from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.floorplan import place, region
 from tasks.circuitnet.preprocess import Recipe
 
 Map = NDArray[np.float64]
 SIDE = 256
+BATCH, BATCHES = 16, 4
 
 
 def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
@@ -86,11 +101,33 @@ def synth_result(grid: int, cells: int) -> dict[str, float]:
     return {"designs_a_second": 1 / whole, **{f"route_{k}_s": v for k, v in routing.items()}}
 
 
+def read_result() -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    names = [f"{i}-made" for i in range(BATCH * BATCHES)]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in names:
+            raw.save(root / "feature" / f"{name}.npy", rng.random((SIDE, SIDE, 3)))
+            raw.save(root / "label" / f"{name}.npy", rng.random((SIDE, SIDE, 1)))
+        for half in ("train", "test"):
+            annotation.write(root / f"{half}.csv", names)
+        ways = {}
+        for cache in ("off", "float32", "float16"):
+            given = {"dataroot": root, "cache": cache, "select_on": "test", "num_workers": 0}
+            split = dataset.read(CircuitnetConfig.model_validate(given)).train
+            ways[cache] = seconds(lambda split=split: list(split.batches(BATCH))) / BATCHES  # type: ignore[misc]
+    return {
+        **{f"{name}_batches_a_second": 1 / took for name, took in ways.items()},
+        **{f"{name}_ratio": ways["off"] / ways[name] for name in ("float32", "float16")},
+    }
+
+
 def main() -> None:
     """Print one JSON line."""
     result = {
         "benchmark": "circuitnet_data",
         "preprocess": preprocess_result(),
+        "read": read_result(),
         "synth_64_2500": synth_result(64, 2500),
         "synth_256_20000": synth_result(256, 20_000),
     }
