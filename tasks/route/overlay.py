@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 ROAD = np.array([0, 200, 255], np.float32)  # the probability's colour
 ALPHA = 0.35
 PREVIEW = 2048  # longest side, pixels
@@ -58,33 +59,62 @@ def overlay(
         if len(line) > 1:
             pen.line(line, fill=(0, 0, 0), width=3 * size, joint="curve")
             pen.line(line, fill=colour(i), width=max(1, 2 * size - 1), joint="curve")
-    _dot(pen, source, 4 * size, SOURCE)
+    pen.ellipse(_disc(source, 4 * size), fill=SOURCE, outline=(0, 0, 0))
     for i, route in enumerate(routes):
-        _dot(pen, route.target, 3 * size, colour(i))
-    _labels(pen, rgb.shape[:2], routes, size)
+        pen.ellipse(_disc(route.target, 3 * size), fill=colour(i), outline=(0, 0, 0))
+    _labels(pen, rgb.shape[:2], source, routes, size)
     return np.asarray(image)
 
 
-def _dot(
-    pen: ImageDraw.ImageDraw, at: tuple[int, int], radius: int, fill: tuple[int, int, int]
-) -> None:
+def _disc(at: tuple[int, int], radius: int) -> Box:
     y, x = at
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill, outline=(0, 0, 0))
+    return x - radius, y - radius, x + radius, y + radius
 
 
 def _labels(
-    pen: ImageDraw.ImageDraw, shape: tuple[int, ...], routes: Sequence[Route], size: int
+    pen: ImageDraw.ImageDraw,
+    shape: tuple[int, ...],
+    source: tuple[int, int],
+    routes: Sequence[Route],
+    size: int,
 ) -> None:
-    """Each target's distances beside it, inside the image."""
+    """Each target's distances near it, where they hide neither a point nor another label."""
     font = ImageFont.load_default(size=max(11, 7 * size))
+    taken = [_disc(source, 4 * size), *(_disc(route.target, 3 * size) for route in routes)]
     for i, route in enumerate(routes):
-        y, x = route.target[0] + 4 * size, route.target[1] + 4 * size
-        left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
-        x -= max(0, int(right) - shape[1] + 3)
-        y -= max(0, int(bottom) - shape[0] + 3)
-        left, top, right, bottom = pen.textbbox((x, y), route.label, font=font)
-        pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=(0, 0, 0))
-        pen.text((x, y), route.label, fill=colour(i), font=font)
+        if not route.label:
+            continue
+        box = pen.textbbox((0, 0), route.label, font=font)
+        left, top, right, bottom = (round(edge) for edge in box)
+        x, y = _free(route.target, right - left + 5, bottom - top + 5, shape, taken, size)
+        taken.append((x, y, x + right - left + 5, y + bottom - top + 5))
+        pen.rectangle(taken[-1], fill=(0, 0, 0))
+        pen.text((x + 2 - left, y + 2 - top), route.label, fill=colour(i), font=font)
+
+
+def _free(
+    at: tuple[int, int],
+    width: int,
+    height: int,
+    shape: tuple[int, ...],
+    taken: list[Box],
+    size: int,
+) -> tuple[int, int]:
+    """The upper left corner (x, y) of a free box beside a point: right below it, or near that."""
+    (y, x), last = at, (shape[1] - 1 - width, shape[0] - 1 - height)
+    places = []
+    for ring in range(8):
+        away = 4 * size + ring * height
+        for px in (x + 4 * size, x - 4 * size - width, x - width // 2):
+            for py in (y + away, y - away - height):
+                places.append((min(max(px, 0), last[0]), min(max(py, 0), last[1])))
+    for px, py in places:
+        if not any(
+            px <= right and left <= px + width and py <= bottom and top <= py + height
+            for left, top, right, bottom in taken
+        ):
+            return px, py
+    return places[0]
 
 
 def save(path: Path, picture: Pixels, *, full: bool) -> list[Path]:

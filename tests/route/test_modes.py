@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
@@ -239,6 +241,26 @@ def test_overlays_draw_on_exact_pixels() -> None:
     road = np.rint(100 + 0.35 * (overlay.ROAD - 100))
     assert (made[23, 30:60] == road).all()  # road, tinted by 35 %
     assert (made[21, 10] == overlay.SOURCE).all()
+
+
+def test_labels_hide_neither_points_nor_each_other() -> None:
+    """Targets close together and near the border: every dot is seen, and every label whole."""
+    rgb, prob = np.full((200, 300, 3), 100, np.uint8), np.zeros((200, 300), np.float32)
+    source, at = (100, 150), [(97, 250), (100, 262), (103, 250), (190, 295)]
+
+    def drawn(labels: Sequence[str]) -> NDArray[np.uint8]:
+        routes = [overlay.Route(np.empty((0, 2)), t, n) for t, n in zip(at, labels, strict=True)]
+        return overlay.overlay(rgb, prob, source, routes)
+
+    bare, texts = drawn([""] * 4), ["1: 101 px", "2: 108 px", "3: 99 px", "4: 170 px"]
+    alone = [drawn(["" if j != i else text for j in range(4)]) for i, text in enumerate(texts)]
+    made = drawn(texts)
+    for i, (y, x) in enumerate(at):
+        assert (made[y, x] == overlay.colour(i)).all()
+    assert (made[source] == overlay.SOURCE).all()
+    changed = [int((p != bare).any(-1).sum()) for p in (made, *alone)]
+    assert min(changed) > 100
+    assert changed[0] == sum(changed[1:])  # none lies on another
 
 
 def test_large_overlays_come_as_preview_and_in_full(tmp_path: Path) -> None:
