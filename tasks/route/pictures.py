@@ -25,6 +25,7 @@ from tasks.route.scene import Scene
 from tasks.route.segment import Map
 
 SHOWN = 4  # targets of an example from a data set
+DOTS = 200  # a side of the picture of a map's change
 
 
 def example(cfg: RouteConfig, region: Region, prob: Map) -> Scene:
@@ -150,15 +151,35 @@ def tube(cfg: RouteConfig, router: Router, asked: Scene) -> NDArray[np.bool_]:
 
 
 def change(path: Path, difference: NDArray[np.floating]) -> Path:
-    """What learning changed in the probability: red fell, blue rose, on one symmetric scale."""
-    limit = max(float(np.abs(difference).max()), 1e-6)
+    """What learning changed in the probability: red fell, blue rose, on one symmetric scale.
+
+    Single pixels change (of each cell its most probable one), which a picture of a large image
+    would lose: a dot shows the greatest change of a square of pixels.
+    """
     height, width = difference.shape
+    side = -(-max(height, width) // DOTS)
+    shown = greatest(difference, side)
+    limit = max(float(np.abs(difference).max()), 1e-6)
     drawing = figure.canvas(*overlay.sheet(height, width))
     axes = drawing.add_subplot()
-    image = axes.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit)
-    axes.set(xlabel="x (px)", ylabel="y (px)", title="Change of the road probability")
+    rows, columns = shown.shape
+    extent = (-0.5, columns * side - 0.5, rows * side - 0.5, -0.5)
+    image = axes.imshow(shown, cmap="RdBu", vmin=-limit, vmax=limit, extent=extent)
+    of = f", the greatest of {side} x {side} pixels" if side > 1 else ""
+    axes.set(xlabel="x (px)", ylabel="y (px)", title=f"Change of the road probability{of}")
     drawing.colorbar(image, ax=axes, label="after - before")
     return figure.save(drawing, path)
+
+
+def greatest(values: NDArray[np.floating], side: int) -> NDArray[np.floating]:
+    """Of each square of side x side values the one farthest from 0; the last may be cut."""
+    height, width = values.shape
+    padded = np.pad(values, ((0, -height % side), (0, -width % side)))
+    squares = padded.reshape(padded.shape[0] // side, side, -1, side).swapaxes(1, 2)
+    flat = squares.reshape(*squares.shape[:2], side * side)
+    far = np.abs(flat).argmax(-1)[..., None]
+    out: NDArray[np.floating] = np.take_along_axis(flat, far, -1)[..., 0]
+    return out
 
 
 def probability(out: Path, prob: Map, name: str) -> list[Path]:

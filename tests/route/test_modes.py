@@ -263,6 +263,23 @@ def test_labels_hide_neither_points_nor_each_other() -> None:
     assert changed[0] == sum(changed[1:])  # none lies on another
 
 
+def test_the_picture_of_a_change_shows_single_pixels_of_a_large_image(tmp_path: Path) -> None:
+    away = np.zeros((2003, 3000), np.float32)
+    away[1500:1700:4, 2000] = 0.2  # a pixel of every fourth row
+    away[2002, 2999], away[2001, 2998] = -0.3, 0.1  # in the last square, which is cut
+    few = pictures.greatest(away, 15)
+    assert few.shape == (134, 200)
+    assert (few[100:113, 2000 // 15] == np.float32(0.2)).all()
+    assert few[-1, -1] == np.float32(-0.3)
+    assert np.count_nonzero(few) == 1 + len(range(1500 // 15, 1697 // 15 + 1))
+    with Image.open(pictures.change(tmp_path / "d.png", away)) as picture:
+        seen = np.asarray(picture.convert("RGB")).astype(int)
+    blue = (seen[..., 2] > seen[..., 0] + 60)[:, : round(0.8 * seen.shape[1])]  # left of the scale
+    rows = np.flatnonzero(blue.any(1))
+    assert len(rows) > 30  # a line as long as the column
+    assert len(rows) == np.ptp(rows) + 1  # without gaps
+
+
 def test_large_overlays_come_as_preview_and_in_full(tmp_path: Path) -> None:
     large = np.zeros((100, 4096, 3), np.uint8)
     made = overlay.save(tmp_path / "r.png", large, full=True)
