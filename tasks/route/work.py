@@ -15,7 +15,18 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import checkpoint as kit_checkpoint
 from core.kit.loop import steps, weigh
-from tasks.route import crops, maps, measure, patches, pictures, regions, report, routing, scene
+from tasks.route import (
+    crops,
+    maps,
+    measure,
+    patches,
+    pictures,
+    regions,
+    report,
+    routing,
+    scene,
+    warm,
+)
 from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
 from tasks.route.cost import residual_penalty, total_variation
@@ -35,6 +46,7 @@ LOG_EVERY = 10  # steps of segmentation training; steps on distances are few and
 
 def data(cfg: RouteConfig, run: Run) -> Data:
     """Regions of a folder or generated ones, split by city; one whole image is judged alone."""
+    warm.ready(cfg)
     clock = Clock()
     with clock.part("read"):
         return Data(*_split(cfg), clock)
