@@ -32,10 +32,11 @@ from tasks.route.eikonal.jit import compiled, inlined, prefetch
 from tasks.route.eikonal.workspace import borrow
 
 TOP, LEFT = 2, 1  # border cells; stencil 4 looks two rows beyond a cell
-CHUNK = 32  # entries, a power of two; 128 bytes of cell numbers
-SHIFT, WITHIN = 5, CHUNK - 1  # entry >> SHIFT is its chunk, entry & WITHIN its place there
-AHEAD = 4  # entries between prefetch and use; 2 to 8 are alike
-MAX_BUCKETS = 65536
+CHUNK = 128  # entries, a power of two
+SHIFT, WITHIN = 7, CHUNK - 1  # entry >> SHIFT is its chunk, entry & WITHIN its place there
+BATCH = 4  # entries whose offers are computed together
+AHEAD = 8  # entries between prefetch and use
+MAX_BUCKETS = 16384
 MAX_SCAN = 1024.0  # mean/least cost beyond which empty buckets would outnumber cells
 RANGE = (1e-30, 1e30)  # of cost: its squares stay finite and normal
 
@@ -84,7 +85,7 @@ def pack(cost, mask, h, T, q):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _offers4(T, q, i, t, stride, cells, values):  # type: ignore[no-untyped-def]
+def _offers4(T, q, i, t, stride, cells, values, n):  # type: ignore[no-untyped-def]
     """Neighbours of cell i (T = t) that its value improves: how many, written to cells, values."""
     east, west, south, north = T[i + 1], T[i - 1], T[i + stride], T[i - stride]
     se, sw = T[i + stride + 1], T[i + stride - 1]
@@ -101,7 +102,6 @@ def _offers4(T, q, i, t, stride, cells, values):  # type: ignore[no-untyped-def]
     v1 = T.dtype.type(min(a1, b1) + 0.5 * (d1 + math.sqrt(2.0 * q1 * q1 - d1 * d1)))
     v2 = T.dtype.type(min(a2, b2) + 0.5 * (d2 + math.sqrt(2.0 * q2 * q2 - d2 * d2)))
     v3 = T.dtype.type(min(a3, b3) + 0.5 * (d3 + math.sqrt(2.0 * q3 * q3 - d3 * d3)))
-    n = 0
     cells[n], values[n] = i + 1, v0
     n += v0 < east
     cells[n], values[n] = i - 1, v1
@@ -132,9 +132,8 @@ def _diagonal8(t, axis, q):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _offers8(T, q, i, t, stride, cells, values):  # type: ignore[no-untyped-def]
+def _offers8(T, q, i, t, stride, cells, values, n):  # type: ignore[no-untyped-def]
     """As _offers4. All that the offers depend on lies in the 3x3 cells around i."""
-    n = 0
     for k in range(4):
         ahead = 1 if k == 0 else -1 if k == 1 else stride if k == 2 else -stride
         aside = stride if k < 2 else 1
@@ -155,6 +154,26 @@ def _offers8(T, q, i, t, stride, cells, values):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _fetch(T, q, i, stride, stencil):  # type: ignore[no-untyped-def]
+    """Ask for all that the offers of cell i read: of each row one cache line, or two."""
+    corner = 0 if stencil == 4 else 1  # are the costs of diagonal neighbours read too?
+    reach = 2 if stencil == 4 else 1
+    prefetch(T, i - reach)
+    prefetch(T, i + reach)
+    prefetch(q, i - 1)
+    prefetch(q, i + 1)
+    for row in (i - stride, i + stride):
+        prefetch(T, row - 1)
+        prefetch(T, row + 1)
+        prefetch(q, row - corner)
+        if corner:
+            prefetch(q, row + corner)
+    if stencil == 4:
+        prefetch(T, i - 2 * stride)
+        prefetch(T, i + 2 * stride)
+
+
+@inlined
 def _empty_buckets(T, q, stride, stencil, width, pool, top, state, targets):  # type: ignore[no-untyped-def]
     """Work through the buckets from `state` on; the meaning of `state` is in `_Front`.
 
@@ -168,6 +187,8 @@ def _empty_buckets(T, q, stride, stencil, width, pool, top, state, targets):  # 
     while True:
         for k in range(n):
             v = values[k]
+            if v >= T[cells[k]]:  # another cell of the batch offered less
+                continue
             T[cells[k]] = v
             slot = max(np.int64(v * inverse), bucket) & wrap
             e = top[slot] + 1
@@ -177,9 +198,9 @@ def _empty_buckets(T, q, stride, stencil, width, pool, top, state, targets):  # 
                 spare -= 1
                 e = c << SHIFT
             cell[e], value[e], top[slot] = cells[k], v, e
-        entries += n
+            entries += 1
         n = 0
-        if spare < 8:
+        if spare < 8 * BATCH:
             break
         e = top[bucket & wrap]
         while e < 0 and entries > 0:
@@ -191,27 +212,26 @@ def _empty_buckets(T, q, stride, stencil, width, pool, top, state, targets):  # 
                 entries = 0
         if entries == 0:
             break
-        i, t = np.int64(cell[e]), value[e]
         within = e & WITHIN
-        if within == 0:
+        batch = min(within + 1, BATCH)
+        if batch > within:
             c = e >> SHIFT
             top[bucket & wrap], below[c], free = below[c], free, c
             spare += 1
         else:
-            top[bucket & wrap] = e - 1
-        entries -= 1
-        if within >= AHEAD:
-            j = np.int64(cell[e - AHEAD])
-            for rows in range(-2, 3):
-                prefetch(T, j + rows * stride)
-            for rows in range(-1, 2):
-                prefetch(q, j + rows * stride)
-        if T[i] == t:
-            pops += 1
-            if stencil == 4:
-                n = _offers4(T, q, i, t, stride, cells, values)
-            else:
-                n = _offers8(T, q, i, t, stride, cells, values)
+            top[bucket & wrap] = e - batch
+        entries -= batch
+        for k in range(batch):
+            if within >= k + AHEAD:
+                _fetch(T, q, np.int64(cell[e - k - AHEAD]), stride, stencil)
+        for k in range(batch):
+            i, t = np.int64(cell[e - k]), value[e - k]
+            if T[i] == t:
+                pops += 1
+                if stencil == 4:
+                    n = _offers4(T, q, i, t, stride, cells, values, n)
+                else:
+                    n = _offers8(T, q, i, t, stride, cells, values, n)
     return free, spare, entries, bucket, pops, met, n
 
 
@@ -262,7 +282,7 @@ def _march_buckets(
     chunks = 2 * buckets + sources.size // CHUNK + 64
     cell, value = np.empty(chunks * CHUNK, np.int32), np.empty(chunks * CHUNK, T.dtype)
     below = np.arange(1, chunks + 1)  # of a free chunk the next one, of a used one the entry below
-    cells, values = np.append(sources, np.zeros(9, np.int64)), np.zeros(sources.size + 9, T.dtype)
+    cells, values = np.append(sources, np.zeros(8 * BATCH, np.int64)), np.zeros(sources.size + 8 * BATCH, T.dtype)
     top = np.full(buckets, -1, np.int64)  # the last entry of each bucket
     state = _Front(0, chunks, 0, 0, 0, 0, sources.size)
     empty = _empty4 if stencil == 4 else _empty8
@@ -333,9 +353,9 @@ def _march_heap(T, q, stride, stencil, sources, targets):  # type: ignore[no-unt
         if T[i] == t:
             pops += 1
             if stencil == 4:
-                n = _offers4(T, q, i, t, stride, cells, values)
+                n = _offers4(T, q, i, t, stride, cells, values, 0)
             else:
-                n = _offers8(T, q, i, t, stride, cells, values)
+                n = _offers8(T, q, i, t, stride, cells, values, 0)
     final = value[0]
     for k in range(size):
         if T[cell[k]] > final:
