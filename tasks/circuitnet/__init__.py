@@ -101,6 +101,7 @@ task = Task[CircuitnetConfig](
         _metric("nrms_over_trivial", "min", "nrms over the best of zero, mean and RUDY"),
         _metric("ssim_over_trivial", "max", "ssim less the best of zero, mean and RUDY"),
         _metric("val_nrms", "min", "nrms of the maps that choose the checkpoint", split="val"),
+        _metric("val_ssim", "max", "ssim of the maps that choose the checkpoint", split="val"),
         _metric("weight_kb", "min", "parameters as the config stores them", unit="KiB"),
         _metric("latency_ms", "min", "torch, one test map, median", unit="ms", timing=True),
         _metric("nonfinite_steps", "min", "steps without a usable loss", split="train"),

@@ -134,7 +134,7 @@ def measure(
     return {
         **out,
         **_rivals(scored),
-        "val_nrms": _validation(cfg, network, data),
+        **_validation(cfg, network, data),
         "weight_kb": network.bits / 8192,
         "latency_ms": latency(network, data.test, run),
         "nonfinite_steps": float(run.nonfinite_steps),
@@ -166,10 +166,12 @@ def _over(ours: float, theirs: float) -> float | Absent:
     return Absent(reason="a trivial map has no error: are these maps the training's own?")
 
 
-def _validation(cfg: CircuitnetConfig, network: Network, data: Data) -> float | Absent:
+def _validation(cfg: CircuitnetConfig, network: Network, data: Data) -> dict[str, float | Absent]:
     if cfg.select_on == "test":
-        return Absent(reason="selected on test: the test maps chose the checkpoint, as in the seed")
-    return quick(network, data.val, cfg.eval_batch).nrms
+        gone = Absent(reason="selected on test: the test maps chose the checkpoint, as in the seed")
+        return {"val_nrms": gone, "val_ssim": gone}
+    found = quick(network, data.val, cfg.eval_batch)
+    return {"val_nrms": found.nrms, "val_ssim": found.ssim}
 
 
 def latency(network: Network, split: Split, run: Run) -> float:

@@ -119,7 +119,7 @@ task = Task[RouteConfig](
     criteria=CRITERIA,
     variants=VARIANTS,
     search=SEARCH,
-    checkpoints=Checkpoints(best_by="dist_mre"),
+    checkpoints=Checkpoints(best_by="val_dist_mre"),
     tiny={
         "city_size": 160,
         "city_pitch": 48,

@@ -76,7 +76,8 @@ def dataset(cfg: RouteConfig, model: Model, data: Data, run: Run) -> Values:
     data.clock.add("segment", seconds)
     values = _routes(cfg, model, scenes, run, data.clock)
     roads: Values = dict(counts.scores())
-    return {**roads, **values, "segment_s": seconds, **_process(run)}
+    chosen: Values = {"val_dist_mre": quick(cfg, model, data.val, None, run)["dist_mre"]}
+    return {**roads, **values, **chosen, "segment_s": seconds, **_process(run)}
 
 
 def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run, clock: Clock) -> Values:
@@ -88,7 +89,8 @@ def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run, clock: Clock) 
         roads = dict(metrics.count(prob, asked.region.mask).scores())
     clock.add("segment", made.seconds)
     values = _routes(cfg, model, [asked], run, clock)
-    return {**roads, **values, "segment_s": made.seconds, **_process(run)}
+    chosen: Values = {"val_dist_mre": Absent(reason="the question that judges chooses too")}
+    return {**roads, **values, **chosen, "segment_s": made.seconds, **_process(run)}
 
 
 def _process(run: Run) -> Values:

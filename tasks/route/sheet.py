@@ -26,6 +26,7 @@ METRICS = (
     _share("road_recall", "road pixels at 0.5"),
     _error("dist_mae_px", "px", "mean |predicted - true| distance"),
     _error("dist_mre", "1", "mean |predicted - true| / true"),
+    _error("val_dist_mre", "1", "dist_mre where the checkpoint is chosen", "val"),
     _error("dist_bias", "1", "mean (predicted - true) / true; best at 0"),
     _error("euclid_mae_px", "px", "the straight line's dist_mae_px"),
     _error("euclid_mre", "1", "the straight line's dist_mre"),

@@ -288,9 +288,10 @@ def keep(
     """Validate on all that the choice is made by, and save; without truth nothing chooses."""
     scores = measure.quick(cfg, model, data.val, asked, run)
     run.log({f"val/{k}": v for k, v in scores.items()}, step)
-    run.checkpoint(state, step, scores)
-    if "dist_mre" in scores:
-        run.report(scores["dist_mre"], step)
+    right = scores.get("dist_mre")
+    run.checkpoint(state, step, None if right is None else {"val_dist_mre": right})
+    if right is not None:
+        run.report(right, step)
 
 
 def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:

@@ -139,6 +139,7 @@ def test_pretrained_weights_are_where_training_starts(tmp_path: Path) -> None:
 def test_selection_on_the_test_set_is_said(tmp_path: Path) -> None:
     done = tiny_run(task, tmp_path / "run", overrides={"select_on": "test"})
     assert "selected on test" in done.absent["val_nrms"]
+    assert "selected on test" in done.absent["val_ssim"]
     assert "test/nrms" in done.series
     assert "val/nrms" not in done.series
 

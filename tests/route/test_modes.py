@@ -343,8 +343,8 @@ def test_the_choice_of_the_checkpoint_sees_every_case_and_not_the_judges(
         errors += (np.abs(pred - query.gt) / query.gt).tolist()
     assert len(errors) > 3 * 10
     assert got["dist_mre"] == pytest.approx(np.mean(errors))
-    judged = measure.quick(cfg, model, data.test, None, run)
-    assert judged["dist_mre"] != got["dist_mre"]
+    judged = measure.dataset(cfg, model, data, run)
+    assert judged["val_dist_mre"] == got["dist_mre"] != judged["dist_mre"]
 
 
 def test_the_config_reaches_the_learned_step_and_the_inputs_of_the_cost_net() -> None:

@@ -282,7 +282,10 @@ def _march_buckets(
     chunks = 2 * buckets + sources.size // CHUNK + 64
     cell, value = np.empty(chunks * CHUNK, np.int32), np.empty(chunks * CHUNK, T.dtype)
     below = np.arange(1, chunks + 1)  # of a free chunk the next one, of a used one the entry below
-    cells, values = np.append(sources, np.zeros(8 * BATCH, np.int64)), np.zeros(sources.size + 8 * BATCH, T.dtype)
+    cells, values = (
+        np.append(sources, np.zeros(8 * BATCH, np.int64)),
+        np.zeros(sources.size + 8 * BATCH, T.dtype),
+    )
     top = np.full(buckets, -1, np.int64)  # the last entry of each bucket
     state = _Front(0, chunks, 0, 0, 0, 0, sources.size)
     empty = _empty4 if stencil == 4 else _empty8
