@@ -224,7 +224,8 @@ def _lead(project: Project, folder: Folder, exported: Settings) -> Answer:
 
     ledger = Ledger(project)
     task = registry.load(project).find(folder.plan.study.task)
-    board = Board(ledger, [task.primary, *(m.name for m in task.metrics if m.name != task.primary)])
+    names = [*folder.plan.objectives, task.primary, *(m.name for m in task.metrics)]
+    board = Board(ledger, list(dict.fromkeys(names)))
     board.say(f"study {folder.plan.id}: {view.progress(project, folder)}")
     id_, home = folder.plan.id, folder.path / scope.FOLDER
     with launch.beside(project, id_, home, exported, board.say):

@@ -37,9 +37,10 @@ def record_baseline(project: Project, write: Write, seeds: list[int]) -> None:
 
 
 def test_two_workers_make_as_many_trials_as_asked(project: Project, write: Write) -> None:
-    name = write(f"{QUICK}{SEARCH}trials: 9\nworkers: 2\nconfirm: {{seeds: [0, 1]}}")
-    done = toy.assay(project.root, "study", "run", name)
+    given = "objectives: [score]\ntrials: 9\nworkers: 2\nconfirm: {seeds: [0, 1]}"
+    done = toy.assay(project.root, "study", "run", write(f"{QUICK}{SEARCH}{given}"))
     assert done.returncode == 0, done.stderr
+    assert "finished  score " in done.stderr.splitlines()[1]  # what is searched for stands first
     made = folder.find(project, "s")
     assert states(made) == dict.fromkeys(range(9), "COMPLETE")
     found = {r.trial: r for r in running.records(project) if r.kind == "trial"}
