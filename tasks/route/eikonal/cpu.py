@@ -13,8 +13,9 @@ to be found or moved, so the queue holds the front alone and cells carry no link
 q.
 
 What the time goes into, and what was done about it: mispredicted branches (offers are computed
-without any, one count at the end) and cache misses of a front that lies everywhere at once (buckets
-are chunks of consecutive entries, so that the cells due next are known and can be prefetched).
+without any, those of some cells together, one count at the end) and cache misses of a front that
+lies everywhere at once (buckets are chunks of consecutive entries, so that the cells due next are
+known and all that their offers will read can be prefetched, often two cache lines of a row).
 
 Layout: T and q are flat, of H + 4 rows and W + 2 columns; the border is inf and is never reached.
 """
