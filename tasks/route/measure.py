@@ -14,6 +14,7 @@ from core.kit.timing import measure as timed
 from tasks.route import maps, metrics, report, routing, sampling, ways
 from tasks.route.clock import Clock
 from tasks.route.config import RouteConfig
+from tasks.route.log import say
 from tasks.route.metrics import Answer
 from tasks.route.model import Model
 from tasks.route.models.build import with_weights
@@ -131,13 +132,16 @@ def _routes(
             similar += ways.apls(own, np.where(scene.query.valid, scene.query.gt, np.nan))
             gaps += _gaps(cfg, model, found, prob, scene.query)
             rows += report.targets(cfg, found, scene, own)
+            if cfg.whole:
+                for line in report.said(rows, found.meta):
+                    say(line)
             if (change := report.learned(cfg, model, scene, own)) is not None:
                 changes.append(change)
     report.write(
         run.dir / "report.json",
         {
             "config": cfg.model_dump(mode="json"),
-            "notes": [n for s in scenes for n in s.region.picture.notes],
+            "notes": list(dict.fromkeys(n for s in scenes for n in _notes(s.region))),
             "steps": model.history,
             "targets": rows,
             **({"map": changes[0]} if changes else {}),
@@ -159,6 +163,11 @@ def _routes(
         "visited_ratio": float(np.mean([f.meta["visited_ratio"] for f in founds])),
         **_durations(cfg, model, scenes[0], run),
     }
+
+
+def _notes(region: Region) -> list[str]:
+    """What the readers of a region's files had to say."""
+    return [*region.picture.notes, *(region.cases.notes if region.cases else ())]
 
 
 def _mean(values: Sequence[float], reason: str) -> float | Absent:

@@ -92,6 +92,24 @@ def learned(
     return found
 
 
+def said(rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[str]:
+    """An answer as lines for people: each target's distance and way; then the solve (tube_meta)."""
+    lines = []
+    for k, row in enumerate(rows, 1):
+        parts = [f"target {k} at {row['y']},{row['x']}: {row['pred_px']:.0f} px"]
+        parts.append(f"T {row['T']:.0f}" if row["reached"] else "not reached")
+        parts.append(f"line {row['euclid_px']:.0f}")
+        if row["gt_px"] is not None:
+            parts.append(f"true {row['gt_px']:.0f}, error {row['error_px']:+.0f}")
+        if "way_px" in row:
+            metres = "" if row["way_m"] is None else f" = {row['way_m']:.0f} m"
+            road = "" if row["way_on_road"] is None else f", {row['way_on_road']:.0%} on road"
+            parts.append(f"way {row['way_px']:.0f} px{metres}{road}")
+        lines.append("  ".join(parts))
+    shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in meta.items())
+    return [*lines, f"solve: {', '.join(shown)}"]
+
+
 def _finite(value: float) -> float | None:
     """JSON knows no inf and no NaN."""
     return value if math.isfinite(value) else None

@@ -156,7 +156,8 @@ def _solve(
         found = multigrid(
             cost[None], coarse[None], src[None, None], tgt[None], valid, way, grid(cfg), tube, swept
         )
-        meta = {"backend": cfg.solver, **found.meta[0].json()}
+        backend = "sweep" if swept else way.chosen(cost[None])
+        meta = {"backend": backend, **found.meta[0].json()}
         clock.add("solve_coarse", meta["t_coarse"])
         clock.add("solve_fine", meta["t_fine"])
         return _within(cfg, found.at[0]), meta

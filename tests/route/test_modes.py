@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from core.contract import Absent
 from core.errors import AssayError
-from tasks.route import maps, measure, overlay, pictures, regions, routing, scene, tools, work
+from tasks.route import maps, measure, npz, overlay, pictures, regions, routing, scene, tools, work
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
 from tests.route.conftest import MakeRun, config
@@ -64,7 +64,9 @@ def on_road(tif: Path) -> tuple[tuple[int, int], list[tuple[int, int]]]:
     return nodes[0], nodes[1:]  # type: ignore[return-value]
 
 
-def test_points_by_hand_and_no_steps(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
+def test_points_by_hand_and_no_steps(
+    region: Path, make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The seed's first command. Defects 4 and 5: the origin reported no distance here."""
     src, tgt = on_road(region)
     cfg = image(
@@ -97,6 +99,24 @@ def test_points_by_hand_and_no_steps(region: Path, make_run: MakeRun, tmp_path: 
     assert np.load(out / "road_prob_full.npy").shape == (200, 260)
     again = json.loads((out / "distances.json").read_text())["targets"]
     assert [t["pred_px"] for t in again] == [t["pred_px"] for t in report["targets"]]
+    told = capsys.readouterr().err.splitlines()  # as the seed prints them, in log.txt too
+    for k, row in enumerate(report["targets"], 1):
+        place = f"route: target {k} at {row['y']},{row['x']}: {row['pred_px']:.0f} px"
+        assert sum(line.startswith(place) for line in told) == 1
+    (solve,) = (line for line in told if line.startswith("route: solve: backend numba, use_tube"))
+    assert all(f"{name} " in solve for name in report["solves"][0])
+
+
+def test_the_report_notes_what_the_readers_had_to_say(
+    region: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    cases = regions.open_region(region).cases
+    assert cases is not None
+    twice = npz.write(tmp_path / "d.npz", 2.0 * cases.yx, 2 * cases.dist, 400, 520)
+    over = {"sample_from_npz": True, "npz": twice, "allow_size_mismatch": True, "k_targets": 2}
+    _, _, folder = go(image(region, steps=0, **over), make_run)
+    (note,) = json.loads((folder / "report.json").read_text())["notes"]
+    assert note == "d.npz was made for 400x520, the image is 200x260"
 
 
 def test_steps_on_true_distances(region: Path, make_run: MakeRun) -> None:
