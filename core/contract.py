@@ -344,7 +344,10 @@ class Run(Protocol):
         """Tell a search how it goes. Raises Pruned when told to stop."""
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """Say how far the work is; the supervisor draws the bar and the ETA."""
+        """Say how far the work is; the supervisor draws the bar and the ETA.
+
+        With a note it is other work than steps of training, and `note` says what is counted.
+        """
 
     def training_started(self) -> None:
         """The budget counts from here: call it when set-up is over."""

@@ -166,8 +166,9 @@ class LiveRun:
             raise Pruned(f"given up at step {step}")
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """At most four lines a second, and the last one."""
-        self.steps_done = max(self.steps_done, done)
+        """At most four lines a second, and the last one. What has a note is no step of training."""
+        if not note:
+            self.steps_done = max(self.steps_done, done)
         now = time.monotonic()
         if now >= self._next_progress or done == total:
             self._next_progress = now + PROGRESS_S

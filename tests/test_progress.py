@@ -17,6 +17,7 @@ def events() -> list[dict[str, object]]:
         {"kind": "phase", "name": "training"},
         {"kind": "checkpoint", "step": 2, "metrics": {"ssim": 0.5}},
         {"kind": "progress", "done": 3, "total": 12},
+        {"kind": "progress", "done": 4, "total": 9, "note": "windows"},
     ]
 
 
@@ -38,6 +39,7 @@ def test_a_terminal_gets_one_line_that_moves_with_bar_and_eta(
     text = shown(Terminal(), monkeypatch)
     moving = text.split("\r\x1b[K")
     assert any("3/12" in line and "1m00s left" in line and "ssim 0.5" in line for line in moving)
+    assert any("4/9 windows  " in line for line in moving)
     assert "━" in text
     assert moving[-1].startswith("toy/baseline seed 0  finished")
 

@@ -99,6 +99,13 @@ def test_a_budget_of_steps_ends_the_loop_for_evaluation(project: Project) -> Non
     assert list(loop.steps(10, run, {})) == [1, 2, 3]
 
 
+def test_progress_of_other_work_is_no_step(project: Project) -> None:
+    run = live(project)
+    run.progress(2, 9)
+    run.progress(121, 121, "windows")
+    assert run.steps_done == 2
+
+
 def test_a_budget_of_seconds_counts_from_training_and_over_attempts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

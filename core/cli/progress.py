@@ -35,7 +35,8 @@ class Progress:
             share = event["done"] / max(event["total"], 1)
             spent = time.monotonic() - self._phase_began
             left = _duration(spent / share - spent) if share else "?"
-            self._draw(f"{_bar(share)} {event['done']}/{event['total']}  {left} left")
+            what = f"{event['done']}/{event['total']} {event.get('note', '')}".rstrip()
+            self._draw(f"{_bar(share)} {what}  {left} left")
 
     def end(self, text: str) -> None:
         """The run ended; its line stays."""
