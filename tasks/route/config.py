@@ -13,8 +13,10 @@ from core.contract import TaskConfig, protocol, site
 
 def _points(value: Any) -> Any:
     """`1200,800` or `1200 800; 90,70` or [[1200, 800]] as a list of (y, x)."""
-    if not isinstance(value, str):
+    if isinstance(value, (list, tuple)):
         return [value] if value and isinstance(value[0], (int, float)) else value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not two numbers: write y,x")
     pairs = [re.split(r"[,\s]+", part.strip()) for part in value.split(";") if part.strip()]
     odd = [" ".join(p) for p in pairs if len(p) != 2]
     if odd:

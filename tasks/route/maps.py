@@ -26,13 +26,15 @@ class Made(NamedTuple):
     seconds: float
 
 
-def _tell() -> Callable[[int, int], None]:
-    """Says how far a long segmentation is, and when it will end; silent below ten seconds."""
+def _tell(run: Run) -> Callable[[int, int], None]:
+    """Says how far a long segmentation is: a bar after two seconds, a line each ten."""
     began = told = time.monotonic()
 
     def tell(done: int, total: int) -> None:
         nonlocal told
         now = time.monotonic()
+        if now - began > 2:
+            run.progress(done, total, "windows")
         if now - told > 10 and done < total:
             told = now
             left = (now - began) * (total - done) / done
@@ -68,6 +70,6 @@ def of(cfg: RouteConfig, net: nn.Module, region: Region, run: Run) -> Made:
         while len(_made) >= KEPT:
             _made.pop(next(iter(_made)))
         began = time.perf_counter()
-        prob = segment.probability(cfg, net, region.picture, run.device, _tell(), features)
+        prob = segment.probability(cfg, net, region.picture, run.device, _tell(run), features)
         _made[key] = Made(prob, time.perf_counter() - began)
     return _made[key]

@@ -106,7 +106,8 @@ def said(rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> list[str
             road = "" if row["way_on_road"] is None else f", {row['way_on_road']:.0%} on road"
             parts.append(f"way {row['way_px']:.0f} px{metres}{road}")
         lines.append("  ".join(parts))
-    shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in meta.items())
+    known = {k: v for k, v in meta.items() if v not in (None, "")}
+    shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in known.items())
     return [*lines, f"solve: {', '.join(shown)}"]
 
 

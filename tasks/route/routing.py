@@ -149,7 +149,8 @@ def _solve(
     """T at the targets (inf: not reached), and what a report says of the solve."""
     way = options(cfg, cfg.downsample)
     if cfg.multigrid:
-        coarse = router.grid_cost(cfg, prob, cfg.downsample * cfg.mg_factor, clock)
+        wide = min(cfg.downsample * cfg.mg_factor, *prob.shape)  # one cell at most: no multigrid
+        coarse = router.grid_cost(cfg, prob, wide, clock)
         valid = torch.ones(1, len(tgt), dtype=torch.bool)
         swept = sweeps(cfg) if cfg.solver == "sweep" else None
         tube = tube_options(cfg) if cfg.tube_roi else None

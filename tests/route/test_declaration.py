@@ -52,6 +52,13 @@ def test_points_may_be_written_in_several_ways(given: object) -> None:
     assert config(image="city", model="mask", src=[1, 2], tgt="1,2", steps=0).src == ((1, 2),)
 
 
+@pytest.mark.parametrize("given", [12, 1.5, "12", "1,2,3", True, None])
+def test_what_is_no_point_is_refused_in_one_line(given: object) -> None:
+    """`-o src=12` reaches the config as a number."""
+    with pytest.raises(ValidationError, match="is not two numbers: write y,x"):
+        config(image="city", model="mask", src=given, tgt="3,4", steps=0)
+
+
 def test_inputs_name_what_a_run_reads() -> None:
     assert inputs(RouteConfig()) == {}
     vegas = config(image="vegas", model="mask", sample_from_npz=True)

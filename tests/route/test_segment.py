@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import AssayError
-from tasks.route import segment
+from tasks.route import maps, regions, segment
 from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
 from tasks.route.models.segformer import Segformer
 from tasks.route.models.unet import UNet
-from tests.route.conftest import config
+from tests.route.conftest import MakeRun, config
 
 PICTURE = Picture(
     np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8), None, None, []
@@ -52,6 +55,23 @@ def test_smoothing_is_done_once_on_the_whole_map() -> None:
     plain = segment.probability(config(patch=48, stride=48), Red(), PICTURE, "cpu")
     got = segment.probability(config(patch=48, stride=48, smooth_sigma=3), Red(), PICTURE, "cpu")
     np.testing.assert_allclose(got, gaussian_filter(plain, 3, mode="nearest"), atol=1e-6)
+
+
+def test_a_long_segmentation_says_how_far_it_is(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = itertools.count(0.0, 4.0)  # every look at the clock is four seconds later
+    clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
+    monkeypatch.setattr(maps, "time", clock)
+    cfg = config(patch=48, stride=32, infer_batch=2)
+    run = make_run(cfg)
+    maps.of(cfg, Red(), regions.Region("a/b", PICTURE, None, None), run)
+    events = [json.loads(line) for line in (run.dir / "events.jsonl").read_text().splitlines()]
+    told = [(e["done"], e["total"], e["note"]) for e in events if e["kind"] == "progress"]
+    assert told[0] == (2, 12, "windows")  # rows at 0, 32, 42; columns at 0, 32, 64, 72
+    assert told[-1] == (12, 12, "windows")
+    assert run.steps_done == 0
+    assert "route: window 6 of 12, 12 s left" in capsys.readouterr().err  # 12 s for six
 
 
 def test_no_data_is_no_road() -> None:
