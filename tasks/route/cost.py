@@ -37,6 +37,7 @@ class CostOptions:
     block_k: float = 50.0
     learn: bool = True  # alpha and gamma
     learn_block: bool = False
+    keep_block: bool = False  # in the state_dict though it is not learned: a file gave it
     bounds: Literal["smooth", "clamp"] = "smooth"  # clamp: as the origin; no gradient out of range
     net: Literal["none", "basic", "multiscale"] = "none"
     channels: int = 8
@@ -87,9 +88,11 @@ class Cost(nn.Module):
         if o.mode == "add":
             self.alpha = Bounded(o.alpha, 5, 100, bounds, o.learn, "alpha")
             self.gamma = Bounded(o.gamma, 0.5, 4, bounds, o.learn, "gamma")
-        if o.learn_block:
-            self.block = Bounded(o.block, 5, 200, bounds, True, "block")
-            self.block_th = Bounded(o.block_th, 0.01, 0.3, bounds, True, "block_th")
+        self.block: Bounded | None = None
+        self.block_th: Bounded | None = None
+        if o.mode == "add" and (o.learn_block or o.keep_block):
+            self.block = Bounded(o.block, 5, 200, bounds, o.learn_block, "block")
+            self.block_th = Bounded(o.block_th, 0.01, 0.3, bounds, o.learn_block, "block_th")
         self.net: nn.Module | None = None
         self.gate: nn.Module | None = None
         if o.net != "none":
@@ -106,7 +109,7 @@ class Cost(nn.Module):
             cost = (math.log(PENALTY) * (1 - p) ** o.gamma).exp() * (1 + AMPLITUDE * step)
         else:
             cost = 1 + self.alpha().to(p.dtype) * (1 - p) ** self.gamma().to(p.dtype)
-            if o.learn_block:
+            if self.block is not None and self.block_th is not None:
                 th = self.block_th().to(p.dtype)
                 cost = cost + self.block().to(p.dtype) * torch.sigmoid(-o.block_k * (p - th))
             elif o.block:

@@ -35,10 +35,11 @@ class Router(nn.Module):
                 mode=cfg.cost_mode,
                 alpha=start["alpha"],
                 gamma=start["gamma"],
-                block=cfg.block,
-                block_th=cfg.block_th,
+                block=start["block"],
+                block_th=start["block_th"],
                 block_k=cfg.block_k,
                 learn=cfg.learn_cost,
+                keep_block="block_log_alpha" in (scalars or {}),
                 learn_block=cfg.learn_block,
                 net=cfg.cost_net,
                 use_edges=cfg.cost_net_edges,
@@ -71,7 +72,7 @@ class Router(nn.Module):
         shown = {"gate": float(self.gate())}
         if self.cost.options.mode == "add":
             shown |= {"alpha": float(self.cost.alpha()), "gamma": float(self.cost.gamma())}
-        if self.cost.options.learn_block:
+        if self.cost.block is not None and self.cost.block_th is not None:
             shown |= {"block": float(self.cost.block()), "block_th": float(self.cost.block_th())}
         return shown
 
@@ -79,12 +80,18 @@ class Router(nn.Module):
 def _starts(cfg: RouteConfig, scalars: Mapping[str, float]) -> dict[str, float]:
     """Values of the config, or those that a SAMRoute file has learned, inside our bounds."""
     start = {"alpha": cfg.alpha, "gamma": cfg.gamma, "gate": cfg.gate}
+    start |= {"block": cfg.block, "block_th": cfg.block_th}
     if "cost_log_alpha" in scalars:
         start["alpha"] = min(max(math.exp(scalars["cost_log_alpha"]), 5.01), 99.9)
     if "cost_log_gamma" in scalars:
         start["gamma"] = min(max(math.exp(scalars["cost_log_gamma"]), 0.501), 3.99)
     if "eik_gate_logit" in scalars:
         start["gate"] = max(1 / (1 + math.exp(-scalars["eik_gate_logit"])), 0.3001)
+    if "block_log_alpha" in scalars:
+        start["block"] = min(max(math.exp(scalars["block_log_alpha"]), 5.01), 199.9)
+    if "block_th_logit" in scalars:
+        share = 1 / (1 + math.exp(-scalars["block_th_logit"]))
+        start["block_th"] = 0.01 + 0.29 * min(max(share, 1e-3), 1 - 1e-3)
     return start
 
 

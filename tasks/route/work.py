@@ -36,6 +36,7 @@ from tasks.route.log import say
 from tasks.route.losses import Compared
 from tasks.route.model import Model, optimiser
 from tasks.route.models.build import of_checkpoint, with_weights
+from tasks.route.models.samfile import BLOCK_STEP
 from tasks.route.prob_param import ProbMap
 from tasks.route.regions import Data, Plan, Region, Split
 from tasks.route.sampling import Query
@@ -302,7 +303,7 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
     """
     saved = kit_checkpoint.load(checkpoint, device)["state"]
     net = of_checkpoint(cfg, saved.get("net", {}), checkpoint)
-    router = routing.Router(cfg)
+    router = routing.Router(cfg, _step_of_a_file(saved.get("router", {})))
     try:
         router.load_state_dict(saved["router"])
     except (KeyError, RuntimeError) as error:
@@ -318,6 +319,11 @@ def load(cfg: RouteConfig, checkpoint: Path, device: str) -> Model:
         prob.load_state_dict(saved["prob"])
     rows = saved.get("history", {}).get("rows", [])
     return Model(net.to(device).eval(), router.to(device), prob.to(device) if prob else None, rows)
+
+
+def _step_of_a_file(router: Mapping[str, Any]) -> dict[str, float]:
+    """Room for the step that a SAMRoute file brought along; its values come with the state."""
+    return dict.fromkeys(BLOCK_STEP, 3.0) if "cost.block.raw" in router else {}
 
 
 def evaluate(cfg: RouteConfig, model: Model, data: Data, run: Run) -> dict[str, float | Absent]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from core.errors import AssayError
-from tasks.route import maps, segment
+from core.kit import checkpoint as kit_checkpoint
+from tasks.route import maps, routing, segment, work
 from tasks.route.geotiff import Picture
 from tasks.route.models import samfile
+from tasks.route.models.build import with_weights
 from tasks.route.models.samroad import Encoder, SamRoad, Shape
 from tasks.route.regions import Region
 from tests.route.conftest import MakeRun, config
@@ -198,6 +201,29 @@ def test_strict_by_group(tmp_path: Path) -> None:
     smooth = {**state, "map_decoder.7.weight": torch.zeros(2, 32, 3, 3)}
     with pytest.raises(AssayError, match="up-sample and convolve decoder"):
         samfile.open_file(saved(tmp_path, smooth), side=4)
+
+
+def test_the_step_that_a_file_learned_is_taken_and_lives_in_our_checkpoints(tmp_path: Path) -> None:
+    """R6.2: b = exp(block_log_alpha), th = 0.01 + 0.29 sigmoid(block_th_logit)."""
+    learned = {"cost_log_alpha": math.log(9.2), "cost_log_gamma": math.log(1.08)}
+    learned |= {"block_log_alpha": math.log(30.0), "block_th_logit": 0.5, "eik_gate_logit": 1.0}
+    tensors = {k: torch.tensor(v) for k, v in learned.items()}
+    file = saved(tmp_path, {**randomised(SamRoad(SMALL)).state_dict(), **tensors})
+    cfg = config(model="samroad", ckpt=file, patch=64, seg_steps=0, steps=0)
+    given = with_weights(cfg)
+    router = routing.Router(cfg, given.scalars)
+    p = torch.linspace(0.02, 0.98, 30, dtype=torch.float64).view(1, 5, 6)
+    th = 0.01 + 0.29 / (1 + math.exp(-0.5))
+    want = 1 + 9.2 * (1 - p) ** 1.08 + 30 / (1 + torch.exp(50 * (p - th)))
+    torch.testing.assert_close(router.cost(p), want, rtol=1e-5, atol=0)
+    assert {n for n, q in router.named_parameters() if q.requires_grad} == {
+        *("cost.alpha.raw", "cost.gamma.raw", "gate.raw")
+    }
+    state = {"net": given.net.state_dict(), "router": router.state_dict()}
+    kit_checkpoint.save(tmp_path / "own.ckpt", state, 0, {})
+    back = work.load(cfg, tmp_path / "own.ckpt", "cpu").router
+    assert torch.equal(back.cost(p), router.cost(p))
+    assert back.values() == router.values()
 
 
 def test_what_a_file_learned_and_we_cannot_use_is_said(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from tasks.route.models.samroad import SamRoad, Shape
 State = dict[str, Tensor]
 BLOCK = re.compile(r"image_encoder\.blocks\.(\d+)\.")
 PREFIXES = ("model.", "module.")
-SCALARS = ("cost_log_alpha", "cost_log_gamma", "eik_gate_logit")  # of SAMRoute files
+BLOCK_STEP = ("block_log_alpha", "block_th_logit")
+SCALARS = ("cost_log_alpha", "cost_log_gamma", "eik_gate_logit", *BLOCK_STEP)  # of SAMRoute files
 UNUSED = ("block_", "cost_net")  # learned too, in forms of theirs
 KNOWN = (*SCALARS, *UNUSED, "topo_net.", "bilinear_sampler.", "pixel_")
 
@@ -62,7 +63,7 @@ def open_file(path: Path, side: int) -> Contents:
     net = SamRoad(shape)
     notes += _fill(net, state, path)
     scalars = {k: float(state[k]) for k in SCALARS if k in state}
-    unused = sorted(k for k in state if k.startswith(UNUSED))
+    unused = sorted(k for k in state if k.startswith(UNUSED) and k not in SCALARS)
     if unused:
         notes.append(
             f"{path.name} learned {', '.join(unused[:4])}, which is not taken over: "
