@@ -15,6 +15,7 @@ from core.contract import Absent, Run
 from core.errors import AssayError
 from core.kit import checkpoint as kit_checkpoint
 from core.kit.loop import steps, weigh
+from core.kit.seed import derive
 from tasks.route import (
     crops,
     maps,
@@ -25,6 +26,7 @@ from tasks.route import (
     report,
     routing,
     scene,
+    segment,
     warm,
 )
 from tasks.route.clock import Clock
@@ -251,8 +253,10 @@ def true_part(patch: patches.Patch) -> Tensor:
 def patch_map(cfg: RouteConfig, model: Model, patch: patches.Patch, run: Run) -> Tensor:
     """Probability of the solved part of a patch; with a graph unless the network is frozen."""
     y0, x0, y1, x1 = patch.roi
-    if cfg.model == "mask":
-        return true_part(patch)
+    if cfg.model == "mask":  # as bad as what it is judged on
+        seed = derive(run.seed, "mask", *patch.query.src.tolist(), *patch.roi)
+        worse = segment.degraded(patch.road, cfg.mask_noise, seed)
+        return torch.from_numpy(worse[y0:y1, x0:x1]).to(run.device)
     rgb = torch.from_numpy(patch.rgb).permute(2, 0, 1)[None].to(run.device)
     with torch.set_grad_enabled(not cfg.freeze_encoder):
         model.net.eval()  # running statistics: one patch is no batch

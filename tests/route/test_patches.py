@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from tasks.route import patches, regions
+from tasks.route import patches, regions, work
 from tasks.route.config import RouteConfig
-from tests.route.conftest import config
+from tasks.route.model import Model
+from tasks.route.models.build import NoNetwork
+from tasks.route.routing import Router
+from tests.route.conftest import MakeRun, config
 
 PLAN = regions.Plan(size=300, pitch=48, width_scale=2)
 REGIONS = [regions.generate(PLAN, s, "a/b")[0] for s in range(2)]
@@ -61,3 +65,19 @@ def test_a_step_draws_the_same_patches_again_and_others_next() -> None:
 
 def test_too_few_neighbours_give_no_patch() -> None:
     assert patches.draw(cfg(min_in_patch=99), REGIONS, 0, 0) == []
+
+
+def test_a_worsened_mask_is_what_patches_are_learned_on(make_run: MakeRun) -> None:
+    """It was the true one in training, and only what judges was worsened."""
+    noisy = config(model="mask", mask_noise=0.6)
+    run = make_run(noisy)
+    model = Model(NoNetwork(), Router(noisy), None, [])
+    (patch, *_) = patches.draw(noisy, work.data(noisy, run).train, 0, 1)
+    truth = work.true_part(patch)
+    seen = work.patch_map(noisy, model, patch, run)
+    road = truth > 0.5
+    assert 0.5 < seen[road].mean() < 0.9  # weaker by up to 0.6
+    assert 0.05 < seen[~road].mean() < 0.3  # raised by up to 0.3
+    assert torch.equal(seen, work.patch_map(noisy, model, patch, run))
+    clean = noisy.model_copy(update={"mask_noise": 0.0})
+    assert torch.equal(truth, work.patch_map(clean, model, patch, run))
