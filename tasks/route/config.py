@@ -234,11 +234,6 @@ class RouteConfig(TaskConfig):
             )
         if self.teacher_hard_eval and not self.whole:
             raise ValueError("teacher_hard_eval works on one image: give tif, or image")
-        if self.whole and self.model in ("unet", "segformer") and self.ckpt is None:
-            raise ValueError(
-                f"an image needs a trained {self.model}: give ckpt (`assay run route` trains one), "
-                "or model=mask"
-            )
         if self.model == "samroad" and self.ckpt is None:
             raise ValueError("model=samroad needs ckpt")
         if self.cached_features and self.model != "samroad":

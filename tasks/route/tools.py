@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from core.contract import Run
-from core.errors import AssayError
 from core.kit import checkpoint
 from core.kit.seed import everything
 from tasks.route import gradcheck as gradients
@@ -18,7 +17,7 @@ from tasks.route.grid import pool, to_cells
 from tasks.route.log import say
 from tasks.route.losses import straight
 from tasks.route.models import samfile
-from tasks.route.models.build import NoNetwork, with_weights
+from tasks.route.models.build import NoNetwork, trained
 from tasks.route.models.samroad import CELL
 from tasks.route.regions import Plan
 
@@ -55,17 +54,22 @@ def synth(
 
 
 def import_lines(
-    cfg: RouteConfig, run: Run, *, geojson: str, out: str = "", road_px: int = 24, seed: int = 0
+    cfg: RouteConfig,
+    run: Run,
+    *,
+    tif: str,
+    geojson: str,
+    out: str = "",
+    road_px: int = 24,
+    seed: int = 0,
 ) -> list[Path]:
     """Road lines (GeoJSON) over the image `tif`: mask, centre lines, distances beside it or in out.
 
     Raises:
-        AssayError: no tif, or lines and image that do not meet.
+        AssayError: lines and image that do not meet.
     """
-    if cfg.tif is None:
-        raise AssayError("import_lines needs an image", "Give -o tif=...")
-    folder = Path(out) if out else cfg.tif.parent
-    return lines.write(cfg.tif, Path(geojson), folder, road_px, seed)
+    folder = Path(out) if out else Path(tif).parent
+    return lines.write(Path(tif), Path(geojson), folder, road_px, seed)
 
 
 def convert_ckpt(cfg: RouteConfig, run: Run, *, source: str, out: str) -> list[Path]:
@@ -77,21 +81,24 @@ def convert_ckpt(cfg: RouteConfig, run: Run, *, source: str, out: str) -> list[P
     return [Path(out)]
 
 
-def gradcheck(cfg: RouteConfig, run: Run, *, cells: int = 100, ckpt: str = "") -> Path:
+def gradcheck(cfg: RouteConfig, run: Run, *, cells: int = 100) -> Path:
     """The adjoint against central differences on the question of the config; a table and its JSON.
+
+    Of one image the map is that of its network or mask; without one a generated city's is worsened.
 
     Raises:
         AssayError: a derivative is off by more than 1e-4 (relative).
     """
     held = work.data(cfg, run)
+    router = routing.Router(cfg)
     if cfg.whole:
-        asked = work.question(cfg, with_weights(cfg).net, held, run)
+        given = trained(cfg)
+        router = routing.Router(cfg, given.scalars)
+        asked = work.question(cfg, given.net.to(run.device), held, run)
     else:
         masked = cfg.model_copy(update={"model": "mask", "mask_noise": cfg.mask_noise or 0.5})
         prob = maps.of(masked, NoNetwork(), held.test[0], run).prob
         asked = pictures.example(cfg, held.test[0], prob)
-    model = work.load(cfg, Path(ckpt), run.device) if ckpt else None
-    router = model.router if model is not None else routing.Router(cfg)
     src, tgt = routing.points(asked.query)
     gt = np.where(np.isfinite(asked.query.gt), asked.query.gt, asked.query.euclid)
     found = gradients.check(

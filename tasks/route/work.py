@@ -37,7 +37,7 @@ from tasks.route.grid import pool
 from tasks.route.log import say
 from tasks.route.losses import Compared
 from tasks.route.model import Model, optimiser
-from tasks.route.models.build import of_checkpoint, with_weights
+from tasks.route.models.build import of_checkpoint, trained, with_weights
 from tasks.route.models.samfile import BLOCK_STEP
 from tasks.route.prob_param import ProbMap
 from tasks.route.regions import Data, Plan, Region, Split
@@ -97,7 +97,7 @@ def whole_image(cfg: RouteConfig) -> Region:
 
 def train(cfg: RouteConfig, data: Data, run: Run) -> Model:
     """Learn to see roads from crops, then distances from questions; each where the config says."""
-    given = with_weights(cfg)
+    given = trained(cfg)
     asked = question(cfg, given.net.to(run.device), data, run) if cfg.whole else None
     learned = None
     if asked is not None and cfg.learns_prob:

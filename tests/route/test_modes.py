@@ -214,7 +214,6 @@ def test_source_and_target_in_one_place(region: Path, make_run: MakeRun) -> None
         ({}, "give src and tgt"),
         ({"src": "1,2", "tgt": "3,4", "steps": 5}, "no truth to learn from"),
         ({"src": "a,b", "tgt": "3,4", "steps": 0}, "valid integer"),
-        ({"sample_from_npz": True, "model": "unet"}, "an image needs a trained unet"),
         ({"sample_from_npz": True, "tube_roi": True}, "tube_roi needs multigrid"),
         ({"sample_from_npz": True, "k_targets": 0}, "greater than or equal to 1"),
         ({"sample_from_npz": True, "model": "samroad"}, "model=samroad needs ckpt"),
@@ -238,6 +237,10 @@ def test_errors_of_points_and_files(region: Path, make_run: MakeRun, tmp_path: P
     lone.parent.mkdir(parents=True)
     tifffile.imwrite(lone, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
     fails(image(lone, src="1,2", tgt="3,4", steps=0), "model=mask needs the road mask of a/b")
+    fails(
+        image(region, sample_from_npz=True).model_copy(update={"model": "unet"}),
+        "an image needs a trained unet: give ckpt",
+    )
     fails(image(tmp_path / "none.tif", src="1,2", tgt="3,4", steps=0), "no image")
 
 
@@ -346,10 +349,29 @@ def test_the_tools(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
     found = json.loads(tools.gradcheck(cfg, run, cells=30).read_text())
     assert found["ok"]
     assert {r["name"] for r in found["rows"]} >= {"alpha", "gamma", "gate"}
+    lines = {"tif": str(regions.SAMPLE), "geojson": str(regions.SAMPLE.parent / "roads_gt.geojson")}
+    made = tools.import_lines(config(), run, **lines, out=str(tmp_path / "l"))
+    assert {p.name for p in made} >= {"roadnet_vegas_img0.png", "roadnet_skeleton_r1.png"}
     made = tools.synth(config(), run, out=str(tmp_path / "s"), size=128, cities=2)
     assert len(made) == 2 * 5
     data = work.data(config(data_root=tmp_path / "s"), run)
     assert [len(part) for part in data[:3]] == [1, 1, 1]
+
+
+def test_a_trained_network_answers_about_an_image(
+    region: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    """`assay do route infer --run <run>:best -o tif=...`; the image's config names no ckpt."""
+    learnt = config(seg_steps=2, steps=0)
+    run = make_run(learnt)
+    work.train(learnt, work.data(learnt, run), run)
+    cfg = config(tif=region, sample_from_npz=True, k_targets=2, min_gt_dist_px=20)
+    model = work.load(cfg, run.judged(), "cpu")
+    made = work.infer(cfg, model, tmp_path / "out", make_run(cfg, "infer"))
+    assert {p.name for p in made} >= {"road_prob_full.npy", "route.png", "distances.json"}
+    given = cfg.model_copy(update={"ckpt": run.judged(), "mask_noise": 0.5})
+    found = tools.gradcheck(given, make_run(given, "check"), cells=10)  # on that network's map
+    assert json.loads(found.read_text())["ok"]
 
 
 def test_a_run_on_a_folder_learns_and_measures(tmp_path: Path, make_run: MakeRun) -> None:

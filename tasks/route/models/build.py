@@ -48,6 +48,20 @@ def with_weights(cfg: RouteConfig) -> Weighted:
     return Weighted(net, {})
 
 
+def trained(cfg: RouteConfig) -> Weighted:
+    """`with_weights`, where one image is seen: no network is trained on that.
+
+    Raises:
+        AssayError: a network without weights; a checkpoint of another network.
+    """
+    if cfg.whole and cfg.model in ("unet", "segformer") and cfg.ckpt is None:
+        raise AssayError(
+            f"an image needs a trained {cfg.model}: give ckpt",
+            "`assay run route` trains one; or model=mask",
+        )
+    return with_weights(cfg)
+
+
 def of_checkpoint(cfg: RouteConfig, saved: Mapping[str, Tensor], path: Path) -> nn.Module:
     """The network whose weights one of our checkpoints holds."""
     if cfg.model == "samroad":
