@@ -20,7 +20,8 @@ SUBGRID = 8
 DEGREE_M = 111_320.0  # one degree of latitude, metres
 EARTH_M = 6_378_137.0  # radius that Web Mercator takes
 GEO_KEYS, PIXEL_SCALE, TIE_POINT, NODATA = 34735, 33550, 33922, 42113
-GEOGRAPHIC, PROJECTED, MODEL = 2048, 3072, 1024  # keys inside GEO_KEYS
+GEOGRAPHIC, PROJECTED, MODEL, POINT, UNITS = 2048, 3072, 1024, 1025, 3076  # keys inside GEO_KEYS
+UNIT_M = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937}  # metre, foot, US survey foot
 WEB_MERCATOR = (3857, 3785, 900913)
 
 
@@ -33,16 +34,17 @@ class Geo(NamedTuple):
     dy: float
     epsg: int | None
     geographic: bool
+    unit_m: float | None = 1.0  # of a projected map; None: the file does not say
 
     @property
-    def metres(self) -> tuple[float, float]:
-        """Height and width of a pixel in metres (they may differ)."""
+    def metres(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in metres (they may differ), where the file tells."""
         if self.geographic:
             return self.dy * DEGREE_M, self.dx * DEGREE_M * math.cos(math.radians(self.y0))
         if self.epsg in WEB_MERCATOR:  # stretched by 1 / cos of the latitude
             shrink = 1 / math.cosh(self.y0 / EARTH_M)
             return self.dy * shrink, self.dx * shrink
-        return self.dy, self.dx
+        return None if self.unit_m is None else (self.dy * self.unit_m, self.dx * self.unit_m)
 
     def to_map(self, y: float, x: float) -> tuple[float, float]:
         """Map coordinates of a pixel's centre."""
@@ -213,5 +215,7 @@ def _geo(tags: dict[int, Any]) -> Geo | None:
     keys = {words[i]: words[i + 3] for i in range(4, len(words) - 3, 4)}
     geographic = keys.get(MODEL) == 2
     epsg = keys.get(GEOGRAPHIC if geographic else PROJECTED)
-    corner = 0.5 if keys.get(1025) == 2 else 0.0  # PixelIsPoint: the tie is a pixel's centre
-    return Geo(x - (column + corner) * dx, y + (row + corner) * dy, dx, dy, epsg, geographic)
+    corner = 0.5 if keys.get(POINT) == 2 else 0.0  # PixelIsPoint: the tie is a pixel's centre
+    x0, y0 = x - (column + corner) * dx, y + (row + corner) * dy
+    unit_m = UNIT_M.get(keys[UNITS]) if UNITS in keys else 1.0 if epsg else None
+    return Geo(x0, y0, dx, dy, epsg, geographic, unit_m)

@@ -155,7 +155,8 @@ def write(tif: Path, geojson: Path, out: Path, road_px: int, seed: int) -> list[
         if len(net.xy) >= nodes:
             yx, dist = draw_cases(net, np.random.default_rng([seed, nodes]), nodes, GENERATED_CASES)
             path = out / f"distance_dataset_all_{key}_{variant}.npz"
-            made.append(npz.write(path, yx, dist, height, width, picture.geo.metres[0]))
+            metres = picture.geo.metres
+            made.append(npz.write(path, yx, dist, height, width, metres[0] if metres else None))
     return made
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.kit import figure
 from core.kit.io import write_png
-from tasks.route import measure, overlay, report, routing
+from tasks.route import measure, overlay, regions, report, routing
 from tasks.route.config import RouteConfig
 from tasks.route.eikonal import solve, trace
 from tasks.route.grid import grid_shape, path_pixels, to_cells
@@ -99,6 +99,7 @@ def routes(cfg: RouteConfig, router: Router, asked: Scene, out: Path, name: str)
 def geojson(path: Path, asked: Scene, found: list[Route]) -> Path:
     """Paths from source to target as LineStrings, with length in metres where that is known."""
     geo = asked.region.picture.geo
+    metres = regions.metres(geo, asked.region.cases)
     features = []
     for route in found:
         line = route.points[::-1]
@@ -106,8 +107,8 @@ def geojson(path: Path, asked: Scene, found: list[Route]) -> Path:
         steps = np.diff(line, axis=0)
         about: dict[str, object] = {"label": route.label}
         about["length_px"] = float(np.hypot(*steps.T).sum())
-        if geo:
-            about["length_m"] = float(np.hypot(*(steps * geo.metres).T).sum())
+        if metres:
+            about["length_m"] = float(np.hypot(*(steps * metres).T).sum())
         shape = {"type": "LineString", "coordinates": at}
         features.append({"type": "Feature", "properties": about, "geometry": shape})
     content: dict[str, object] = {"type": "FeatureCollection", "features": features}

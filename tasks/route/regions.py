@@ -279,6 +279,6 @@ def write_region(
 
 def metres(geo: Geo | None, cases: Cases | None) -> tuple[float, float] | None:
     """Height and width of a pixel in metres, from the image or else from the distances."""
-    if geo is not None:
+    if geo is not None and geo.metres is not None:
         return geo.metres
     return (cases.metres, cases.metres) if cases is not None and cases.metres else None

@@ -169,6 +169,7 @@ def test_the_real_sample() -> None:
     assert got.rgb.shape == (1300, 1300, 3)
     assert got.geo is not None
     assert got.geo.epsg == 4326
+    assert got.geo.metres is not None
     high, wide = got.geo.metres
     assert high == pytest.approx(0.30, abs=0.005)  # square degrees are no square metres
     assert wide == pytest.approx(0.24, abs=0.005)
@@ -195,6 +196,31 @@ def test_web_mercator_metres_shrink_with_latitude(tmp_path: Path) -> None:
     assert geo is not None
     assert geo.epsg == 3857
     assert geo.metres == pytest.approx((1.0, 1.0), rel=1e-6)  # cos 60 degrees is a half
+
+
+@pytest.mark.parametrize(
+    ("keys", "metres"),
+    [
+        ((3072, 0, 1, 2227, 3076, 0, 1, 9003), 2 * 1200 / 3937),  # California in survey feet
+        ((3072, 0, 1, 32767, 3076, 0, 1, 9001), 2.0),  # a projection of one's own, in metres
+        ((3072, 0, 1, 32611, 1025, 0, 1, 1), 2.0),
+        ((3072, 0, 1, 32611, 3076, 0, 1, 9030), None),  # nautical miles
+        ((), None),  # where a pixel lies, but not in which units
+    ],
+)
+def test_metres_are_known_where_the_file_tells_its_units(
+    tmp_path: Path, keys: tuple[int, ...], metres: float | None
+) -> None:
+    words = (1, 1, 0, 1 + len(keys) // 4, 1024, 0, 1, 1, *keys)
+    tags = [
+        (33550, "d", 3, (2.0, 2.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, 1000.0, 5000.0, 0.0), True),
+    ]
+    tags += [(34735, "H", len(words), words, True)] if keys else []
+    geo = geotiff.read(write(tmp_path / "a.tif", RGB, photometric="rgb", extratags=tags)).geo
+    assert geo is not None
+    assert geo.to_map(0, 0) == (1001.0, 4999.0)
+    assert geo.metres == (None if metres is None else pytest.approx((metres, metres)))
 
 
 def test_tifffile_is_not_loaded_by_the_declaration() -> None:
