@@ -83,7 +83,10 @@ def _inputs(
     spec = plan.prepare(
         source.project, task, layers=[Layer("study", study["config"])], overrides=overrides
     )
-    paths = found.inputs(found.config.model_validate(spec.config))
+    try:
+        paths = found.inputs(found.config.model_validate(spec.config))
+    except AssayError as error:
+        return [Look("bad", "data", str(error))]
     gone = [f"{name}: {p}" for name, p in paths.items() if not (source.project.root / p).exists()]
     if gone:
         return [Look("bad", "data", f"not there: {', '.join(gone)}")]
