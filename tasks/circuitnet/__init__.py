@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from core.contract import Checkpoints, Criterion, Loss, Metric, Model, Space, Task, Variant
+from tasks.circuitnet import annotation
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.published import PUBLISHED
 
 
 def inputs(cfg: CircuitnetConfig) -> Mapping[str, Path]:
-    """The preprocessed maps and their csv files; generated designs come from the config alone."""
-    found: dict[str, Path | None] = {"pretrained": cfg.pretrained}
+    """The preprocessed maps and their csv files; generated designs come from the config alone.
+
+    Raises:
+        AssayError: a csv that is none, or that names maps which are not there.
+    """
+    found: dict[str, Path] = {"pretrained": cfg.pretrained} if cfg.pretrained else {}
     if cfg.dataroot is not None:
-        found |= {
-            "feature": cfg.dataroot / "feature",
-            "label": cfg.dataroot / "label",
-            "train": cfg.ann_file_train or cfg.dataroot / "train.csv",
-            "test": cfg.ann_file_test or cfg.dataroot / "test.csv",
-        }
-    return {name: path for name, path in found.items() if path is not None}
+        for half in ("train", "test"):
+            found[half] = cfg.annotation(half)
+            if found[half].is_file():  # else the tracker says what is missing
+                annotation.present(annotation.read(found[half]), cfg.dataroot, cfg.allow_missing)
+        found |= {kind: cfg.dataroot / kind for kind in ("feature", "label")}
+    return found
 
 
 def _metric(name: str, direction: str, doc: str, split: str = "test", **more: Any) -> Metric:

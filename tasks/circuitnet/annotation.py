@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from core.errors import AssayError
-from tasks.circuitnet import raw
+from tasks.circuitnet.names import listed, parse
 
 
 class Row(NamedTuple):
@@ -78,8 +76,7 @@ def present(rows: Sequence[Row], root: Path, allow_missing: bool = False) -> Pre
     gone = sorted({f for r in rows for f in r if not (root / f).is_file()})
     if gone and not (allow_missing and good):
         raise AssayError(
-            f"{root} lacks files of {len(rows) - len(good)} of {len(rows)} rows: "
-            f"{raw.listed(gone)}",
+            f"{root} lacks files of {len(rows) - len(good)} of {len(rows)} rows: {listed(gone)}",
             "Preprocess those layouts" + ("" if allow_missing else ", or set allow_missing=true"),
             code="missing_maps",
         )
@@ -99,11 +96,11 @@ def split_by_design(names: Sequence[str], test_designs: Sequence[str]) -> Mappin
     Raises:
         AssayError: a family that no layout has, or nothing left to train on.
     """
-    families = {name: raw.parse(name).design for name in names}
+    families = {name: parse(name).design for name in names}
     known = set(families.values())
     for design in test_designs:
         if design not in known:
-            raise AssayError(f"no layout of design '{design}'", f"Known: {raw.listed(known)}")
+            raise AssayError(f"no layout of design '{design}'", f"Known: {listed(known)}")
     return _halves({name: family in test_designs for name, family in families.items()})
 
 
@@ -113,9 +110,11 @@ def split_by_seed(names: Sequence[str], share: float, seed: int) -> Mapping[str,
     A family is drawn whole: layouts of one netlist are too alike to stand on both sides. Where all
     layouts are one family, they are drawn one by one.
     """
+    import numpy as np
+
     if not 0 < share < 1:
         raise AssayError(f"a test share of {share}", "Give a number between 0 and 1")
-    families = {name: raw.parse(name).design for name in names}
+    families = {name: parse(name).design for name in names}
     if len(set(families.values())) == 1:
         families = {name: name for name in names}
     wanted, taken = round(share * len(names)), 0

@@ -190,6 +190,11 @@ class CircuitnetConfig(TaskConfig):
             raise ValueError("train_mode is for generated designs: your maps are made already")
         return self
 
+    def annotation(self, half: str) -> Path:
+        """The csv of `train` or `test`: as given, else <half>.csv of the data root."""
+        given: Path | None = getattr(self, f"ann_file_{half}")
+        return given or (self.dataroot or Path()) / f"{half}.csv"
+
     @property
     def channels(self) -> int:
         """Maps in a feature."""

@@ -15,8 +15,9 @@ import numpy as np
 
 from core.errors import AssayError
 from core.kit import seed as seeds
-from tasks.circuitnet import annotation, cache, generated, raw
+from tasks.circuitnet import annotation, cache, generated
 from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.names import parse
 from tasks.circuitnet.split import Maps, Split, channels_first
 
 say = logging.getLogger("circuitnet").warning
@@ -73,15 +74,15 @@ def _validation(names: Sequence[str], share: float) -> set[int]:
 
 def netlist(name: str) -> str:
     """What layouts of one netlist share: all of a name but its number and its physical settings."""
-    settings = raw.parse(name).settings
+    settings = parse(name).settings
     if "flavour" not in settings:
-        return raw.parse(name).design
+        return parse(name).design
     return "-".join(settings[k] for k in ("design", "flavour", "macros", "clock"))
 
 
 def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
     """The layouts of an annotation file."""
-    path = list_of(cfg, which)
+    path = cfg.annotation(which)
     found = annotation.present(annotation.read(path), root, cfg.allow_missing)
     if found.missing:
         say(f"{path}: {found.missing} rows left out, their files are missing")
@@ -105,12 +106,6 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
     key = cache.key(rows, root, cfg.channels, cfg.cache)
     folder = (cfg.cache_dir or root / "cache") / f"{path.stem}-{cfg.cache}-{key}"
     return cache.opened(split, folder, cfg.cache)
-
-
-def list_of(cfg: CircuitnetConfig, which: str) -> Path:
-    """The annotation file of `train` or `test`: as given, else <which>.csv of the data root."""
-    given: Path | None = getattr(cfg, f"ann_file_{which}")
-    return given or (cfg.dataroot or Path()) / f"{which}.csv"
 
 
 def read_map(path: Path, channels: int) -> np.ndarray:

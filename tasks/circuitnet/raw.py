@@ -6,18 +6,17 @@ ones with the folders side by side, read the same. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import AssayError
+from tasks.circuitnet.names import listed
 
 Array = NDArray[Any]
-SHOWN = 10  # names in one message
 
 ROUTABILITY = "routability_features_decompressed"
 _CONGESTION = f"{ROUTABILITY}/congestion"
@@ -43,26 +42,6 @@ PLACES: Mapping[str, str] = {
         "IR_drop_features_decompressed",
     ),
 }
-_N28 = re.compile(
-    r"(?P<id>\d+)-(?P<design>.+)-(?P<flavour>[ab])-(?P<macros>\d+)-c(?P<clock>[\d.]+)"
-    r"-u(?P<util>[\d.]+)-m(?P<placement>\d+)-p(?P<power>\d+)-f(?P<filler>\d+)"
-)
-_N14 = re.compile(r"(?P<design>.+?)_freq_(?P<clock>[\d.]+)_mp_.*")
-
-
-class Name(NamedTuple):
-    """What a layout's name says: its family of designs, and every setting that it spells out."""
-
-    design: str
-    settings: Mapping[str, str]
-
-
-def parse(name: str) -> Name:
-    """A name of N28 or N14; any other is a design of its own."""
-    for pattern in (_N28, _N14):
-        if found := pattern.fullmatch(name):
-            return Name(found["design"], found.groupdict())
-    return Name(name, {})
 
 
 def find(root: Path, kinds: Iterable[str]) -> dict[str, Path]:
@@ -135,13 +114,6 @@ def layouts(folders: Mapping[str, Path], allow_missing: bool = False) -> dict[st
     if not everywhere:
         raise AssayError(f"no layout is in all of {', '.join(folders)}", code="missing_maps")
     return {n: {kind: found[n] for kind, found in by_kind.items()} for n in sorted(everywhere)}
-
-
-def listed(names: Iterable[str]) -> str:
-    """How many names, and the first ten."""
-    ordered = sorted(names)
-    more = f", and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return f"{len(ordered)} ({', '.join(ordered[:SHOWN])}{more})"
 
 
 def read(path: Path, dims: int = 2) -> Array:

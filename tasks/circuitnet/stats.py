@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.circuitnet import pool, preprocess, raw
+from tasks.circuitnet.names import SHOWN, parse
 
 SHAPES = 3  # of a design, the most common
 
@@ -80,7 +81,7 @@ def summary(seen: list[Seen], task: str = "congestion") -> dict[str, Any]:
     whole = Counter((s.features, s.label) for s in seen)
     families: dict[str, list[Seen]] = defaultdict(list)
     for one in seen:
-        families[raw.parse(one.name).design].append(one)
+        families[parse(one.name).design].append(one)
     homes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for family, members in families.items():
         for one in members:
@@ -109,6 +110,6 @@ def summary(seen: list[Seen], task: str = "congestion") -> dict[str, Any]:
                     for shape, n in Counter(s.shape for s in families[family]).most_common(SHAPES)
                 },
             }
-            for family in sorted(families, key=lambda f: (-len(families[f]), f))[: raw.SHOWN]
+            for family in sorted(families, key=lambda f: (-len(families[f]), f))[:SHOWN]
         },
     }

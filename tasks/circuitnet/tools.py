@@ -13,6 +13,7 @@ from tasks.circuitnet import annotation, archives, gallery, placements, pool, sa
 from tasks.circuitnet import raw as raw_maps
 from tasks.circuitnet import stats as statistics
 from tasks.circuitnet import synth as layouts
+from tasks.circuitnet.names import SHOWN, listed, parse
 from tasks.circuitnet.preprocess import SIZE, Mode, Recipe
 from tasks.circuitnet.router import Router
 
@@ -54,7 +55,7 @@ def preprocess(
         workers=_workers(workers),
         progress=run.progress,
     )
-    for note in done.warnings[: raw_maps.SHOWN]:
+    for note in done.warnings[:SHOWN]:
         say(note)
     return {"out": str(to), **done._asdict(), "warnings": len(done.warnings)}
 
@@ -153,7 +154,7 @@ def annotate(
     names = sorted(raw_maps.files(root / "feature"))
     if by == "design":
         if not test_designs:
-            known = raw_maps.listed({raw_maps.parse(n).design for n in names})
+            known = listed({parse(n).design for n in names})
             raise AssayError("a split by design needs test_designs", f"Designs here: {known}")
         halves = annotation.split_by_design(names, [d.strip() for d in test_designs.split(",")])
     elif by == "seed":

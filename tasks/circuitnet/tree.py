@@ -19,6 +19,7 @@ import numpy as np
 
 from core.errors import AssayError
 from tasks.circuitnet import pool, preprocess, raw
+from tasks.circuitnet.names import listed
 from tasks.circuitnet.preprocess import Recipe
 
 VERSION = 1  # of the files that are written
@@ -183,7 +184,7 @@ def _only(
     gone = names - set(found)
     if gone and not (allow_missing and gone != names):
         raise AssayError(
-            f"no raw maps of {raw.listed(gone)} of {len(names)} layouts in the annotation",
+            f"no raw maps of {listed(gone)} of {len(names)} layouts in the annotation",
             "Complete the raw folders" + ("" if allow_missing else ", or set allow_missing=true"),
             code="missing_maps",
         )

@@ -14,6 +14,7 @@ from core.testing.tiny import tiny_spec
 from tasks.circuitnet import annotation, maps, network, raw, sample_maps, stats, task, tools, use
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.model import build
+from tasks.circuitnet.names import parse
 from tasks.circuitnet.preprocess import Recipe, pack
 
 CFG = TaskConfig()
@@ -102,7 +103,7 @@ def test_layouts_of_real_placements_are_split_by_family(run: Run, tmp_path: Path
     )
     assert done["train"] == done["test"] == 2
     designs = {
-        half: {raw.parse(r.name).design for r in annotation.read(tmp_path / "out" / f"{half}.csv")}
+        half: {parse(r.name).design for r in annotation.read(tmp_path / "out" / f"{half}.csv")}
         for half in ("train", "test")
     }
     assert sorted(map(tuple, designs.values())) == [("RISCY",), ("zero-riscy",)]
@@ -110,7 +111,7 @@ def test_layouts_of_real_placements_are_split_by_family(run: Run, tmp_path: Path
 
 def test_annotate_splits_a_processed_folder(run: Run, tmp_path: Path) -> None:
     made_up(run, tmp_path)
-    designs = sorted(raw.parse(p.stem).design for p in (tmp_path / "feature").iterdir())
+    designs = sorted(parse(p.stem).design for p in (tmp_path / "feature").iterdir())
     halves = tools.annotate(
         CFG, run, dataroot=str(tmp_path), by="design", test_designs=f"{designs[0]}, {designs[1]}"
     )

@@ -146,3 +146,31 @@ def test_hotspots_are_connected_regions_by_their_peaks() -> None:
     pred[1, 2], pred[2, 3] = 0.5, 0.75  # touch at a corner
     pred[6, 6] = 0.25
     assert hotspots(pred, 0.1) == [Hotspot(2, 3, 0.75, 2, 0.625), Hotspot(6, 6, 0.25, 1, 0.25)]
+
+
+def test_a_run_on_a_bad_csv_or_missing_maps_is_refused_before_it_starts(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    assert set(task.inputs(tiny(dataroot=root))) == {"feature", "label", "train", "test"}
+    (root / "label" / f"{NAMES[0]}.npy").unlink()
+    with pytest.raises(AssayError, match=f"lacks files of 1 of 6 rows.*label/{NAMES[0]}"):
+        task.inputs(tiny(dataroot=root))
+    task.inputs(tiny(dataroot=root, allow_missing=True))
+    (root / "test.csv").write_text("")
+    with pytest.raises(AssayError, match=r"test\.csv is empty"):
+        task.inputs(tiny(dataroot=root, allow_missing=True))
+
+
+def test_the_launch_form_says_what_a_run_would_be_refused_for(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from core import project
+    from core.tui import preflight
+    from tests.toy import ROOT
+
+    source: Any = SimpleNamespace(project=project.find(ROOT))
+    study = {"config": {"dataroot": str(folder(tmp_path / "d"))}}
+    assert preflight._inputs(source, "circuitnet", study, {})[0].state == "ok"
+    (tmp_path / "d" / "test.csv").write_text("a\n")
+    (look,) = preflight._inputs(source, "circuitnet", study, {})
+    assert look.state == "bad"
+    assert "line 1 has 1 columns" in look.found

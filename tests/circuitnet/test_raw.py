@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import AssayError
 from tasks.circuitnet import raw, sample_maps
+from tasks.circuitnet.names import listed, parse
 
 FLAT = ("macro_region", "RUDY", "RUDY_pin")
 
@@ -69,7 +70,7 @@ def test_different_sets_of_layouts_are_listed_each_way(tmp_path: Path) -> None:
 
 
 def test_long_lists_stop_after_ten() -> None:
-    assert raw.listed(f"n{i:02d}" for i in range(12)).endswith("n09, and 2 more)")
+    assert listed(f"n{i:02d}" for i in range(12)).endswith("n09, and 2 more)")
 
 
 def test_one_layout_with_and_without_suffix_is_refused(tmp_path: Path) -> None:
@@ -121,14 +122,14 @@ def test_a_file_cut_short_or_pickled_is_never_loaded(tmp_path: Path) -> None:
 
 
 def test_names_of_both_generations() -> None:
-    n28 = raw.parse("10370-zero-riscy-b-3-c20-u0.9-m3-p7-f1")
+    n28 = parse("10370-zero-riscy-b-3-c20-u0.9-m3-p7-f1")
     assert n28.design == "zero-riscy"
     assert n28.settings["flavour"] == "b"
     assert n28.settings["util"] == "0.9"
-    n14 = raw.parse("Vortex-small_freq_500_mp_2_fpu_60_fpa_1.0_p_7_fi_ap")
+    n14 = parse("Vortex-small_freq_500_mp_2_fpu_60_fpa_1.0_p_7_fi_ap")
     assert n14.design == "Vortex-small"
     assert n14.settings["clock"] == "500"
-    assert raw.parse("mine").design == "mine"
+    assert parse("mine").design == "mine"
 
 
 def test_a_full_disk_leaves_no_partial_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
