@@ -22,12 +22,13 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # [row][column]
 TONES = ("accent", "warning", "secondary", "success", "error", "primary")
 FAR = 3.0  # a limit that would stretch the axis so much is only pointed at
 TICKS = 3
+HUGE = 1e300  # from which on a value counts as not finite: differences must be
 
 Points = tuple[Sequence[float], Sequence[float]]  # steps and values, all finite
 
 
 class Series(NamedTuple):
-    """A named curve; steps ascend, a value that is not finite is a gap."""
+    """A named curve; a value that is not finite is a gap."""
 
     name: str
     steps: Sequence[float]
@@ -59,37 +60,41 @@ class Curve(Widget):
         self._limits: list[Limit] = []
         self._log = False
         self._empty = empty
-        self._lines: list[list[tuple[str, str]]] | None = None  # rows of (letters, tone)
+        self._strips: list[Strip] | None = None  # as they were drawn last
 
     def show(
         self, series: Sequence[Series], limits: Sequence[Limit] = (), *, log: bool = False
     ) -> None:
         """Draw these curves; `log`: the vertical axis is logarithmic where all is above 0."""
         self._series, self._limits, self._log = list(series), list(limits), log
-        self._lines = None
+        self._strips = None
         self.refresh()
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self._lines = None
+        self._strips = None
+
+    def notify_style_update(self) -> None:
+        """Draw in the new colours."""
+        super().notify_style_update()
+        self._strips = None
 
     def render_line(self, y: int) -> Strip:
-        """One row."""
-        width, height = self.size
-        if self._lines is None:
-            self._lines = draw(self._series, self._limits, width, height, log=self._log)
-        base = self.rich_style
-        if not self._lines:
-            words = f" {self._empty}" if y == height // 2 else ""
-            return Strip([Segment(words, base + self._style("text-muted"))]).adjust_cell_length(
-                width, base
-            )
-        row = self._lines[y] if y < len(self._lines) else []
-        segments = [Segment(text, base + self._style(tone)) for text, tone in row]
-        return Strip(segments).adjust_cell_length(width, base)
+        """One row; all are made when the first is asked for."""
+        if self._strips is None:
+            self._strips = self._drawn(*self.size)
+        return self._strips[y]
 
-    def _style(self, tone: str) -> Style:
-        return Style(color=colour(self.app.theme_variables, tone) or None)
+    def _drawn(self, width: int, height: int) -> list[Strip]:
+        rows = draw(self._series, self._limits, width, height, log=self._log)
+        if not rows:
+            rows = [[] for _ in range(height // 2)] + [[(f" {self._empty}", "text-muted")]]
+        base, theme = self.rich_style, self.app.theme_variables
+        tones = {tone for row in rows for _, tone in row}
+        styles = {tone: base + Style(color=colour(theme, tone) or None) for tone in tones}
+        strips = [Strip([Segment(text, styles[tone]) for text, tone in row]) for row in rows]
+        strips += [Strip([])] * (height - len(strips))
+        return [strip.adjust_cell_length(width, base) for strip in strips]
 
 
 def draw(
@@ -127,10 +132,13 @@ def draw(
 
 
 def _finite(series: Series) -> Points:
-    if math.isfinite(sum(series.values)):  # quick, and most curves are whole
-        return series.steps, series.values
-    pairs = zip(series.steps, series.values, strict=True)
-    good = [(x, y) for x, y in pairs if math.isfinite(y)]
+    """What can be drawn, by ascending steps; most curves are whole and in order already."""
+    steps, values = series.steps, series.values
+    whole = math.isfinite(sum(values)) and max(map(abs, values), default=0) < HUGE
+    if whole and sorted(steps) == list(steps):
+        return steps, values
+    pairs = zip(steps, values, strict=True)
+    good = sorted(((x, y) for x, y in pairs if abs(y) < HUGE), key=lambda pair: pair[0])
     return [x for x, _ in good], [y for _, y in good]
 
 
