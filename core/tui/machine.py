@@ -11,6 +11,7 @@ from typing import NamedTuple
 from core.project import Project
 
 SLOW_S = 10.0  # between looks at git and the GPU, which start a process
+LOAD_S = 3.0  # between looks at the load: what changes is drawn again
 
 
 class Machine(NamedTuple):
@@ -27,19 +28,23 @@ class Gauge:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._next = 0.0
-        self._code = self._gpu = ""
+        self._slow = self._soon = 0.0  # when to look again
+        self._told = Machine("", 0.0, 0.0, "")
         self._smi = shutil.which("nvidia-smi")
 
     def look(self) -> Machine:
         """The state now."""
         import psutil  # in the thread that looks, after the first frame
 
-        if time.monotonic() >= self._next:
-            self._code = _code(self._project)
-            self._gpu = _gpu(self._smi)
-            self._next = time.monotonic() + SLOW_S
-        return Machine(self._code, psutil.cpu_percent(), psutil.virtual_memory().used, self._gpu)
+        now = time.monotonic()
+        if now >= self._slow:
+            self._slow = now + SLOW_S
+            self._told = self._told._replace(code=_code(self._project), gpu=_gpu(self._smi))
+        if now >= self._soon:
+            self._soon = now + LOAD_S
+            memory = psutil.virtual_memory().used
+            self._told = self._told._replace(cpu=psutil.cpu_percent(), memory=memory)
+        return self._told
 
 
 def _code(project: Project) -> str:

@@ -13,11 +13,14 @@ from core.ledger import Ledger
 from core.project import Project
 from core.tui import words
 from core.tui.app import Assay
+from core.tui.machine import Gauge, Machine
+from core.tui.screens import page
 from core.tui.screens.compare import Compare
 from core.tui.screens.help import Help
 from core.tui.screens.run import RunPage
 from core.tui.widgets.lines import Lines
 from core.tui.widgets.rows import Rows
+from tests.tui import workspace
 from tests.tui.driving import cells, drive, press, settle, text, until
 
 P = Pilot[None]
@@ -38,6 +41,36 @@ def test_the_dashboard_says_what_stands_and_what_goes_on(history: Project) -> No
         assert rows(pilot, "#runs").keys[0] == newest["run"]
 
     drive(history, scene, size=(160, 40))
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_dashboard_shows_the_whole_machine_at_every_width(
+    history: Project, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gauge, "look", lambda _: Machine("main@97a0589*", 12.0, 2e9, "35% 12.3G"))
+
+    async def scene(pilot: P) -> None:
+        for part in ("main@97a0589*", "● 1 running", "cpu  12%", "mem 1.86G", "gpu 35% 12.3G"):
+            assert text(pilot).count(part) == 1, part
+
+    drive(history, scene, size=(width, 34))
+
+
+def test_ages_are_reckoned_anew_while_nothing_happens(
+    history: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "STALE_S", 0.0)
+    at = workspace.Time()
+    at.at = workspace.NOW
+
+    async def scene(pilot: P) -> None:
+        newest = rows(pilot, "#runs").keys[0]
+        assert cells(pilot, "#runs", newest)[0] == "4 h"
+        at.pass_(days=2)
+        await until(pilot, lambda: cells(pilot, "#runs", newest)[0] == "2 d")
+
+    with workspace.standing(at):
+        drive(history, scene)
 
 
 def test_keys_move_as_in_vi_and_with_arrows(history: Project) -> None:
@@ -124,8 +157,8 @@ def test_a_run_has_its_page_config_code_and_log(history: Project) -> None:
         parts = app.screen.query_one(TabbedContent)
         await press(pilot, "right")
         assert parts.active == "config"
-        key = next(k for k in rows(pilot, "#keys").keys if k == "shift")
-        assert cells(pilot, "#keys", key)[:4] == ["• shift", "-0.1", "0.0", "0.0"]
+        assert rows(pilot, "#keys").keys[0] == "shift"  # what differs is first
+        assert cells(pilot, "#keys", "shift")[:4] == ["• shift", "-0.1", "0.0", "0.0"]
         await press(pilot, "right")
         assert "the same code as the baseline" in text(pilot)
         await press(pilot, "right")

@@ -12,7 +12,7 @@ from textual.widgets import DataTable
 
 from core.tui import words
 from core.tui.screens.page import Page
-from core.tui.source import Source, TaskRow
+from core.tui.source import Pulse, Source, TaskRow
 from core.tui.widgets.rows import Column, Row, Rows
 from core.tui.words import Cell
 
@@ -87,6 +87,13 @@ class Dashboard(Page):
         passed = sum(t.results.count("pass") for t in found.tasks)
         whole = sum(t.criteria for t in found.tasks)
         self.query_one("#tasks").border_subtitle = f"{passed} of {whole} criteria pass"
+
+    def pulse(self, pulse: Pulse) -> None:
+        """What of the machine has no room in the header stands in the frame."""
+        super().pulse(pulse)
+        runs = self.query_one("#runs")
+        if runs.border_subtitle != self._header.rest:
+            runs.border_subtitle = self._header.rest
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Open a task's verdict, a study, or a run."""

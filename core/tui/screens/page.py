@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,6 +17,8 @@ from core.errors import AssayError
 from core.tui.source import Pulse, Source
 from core.tui.widgets.header import Header
 from core.tui.widgets.rows import Rows
+
+STALE_S = 60.0  # after which ages and times left are reckoned anew
 
 if TYPE_CHECKING:
     from core.tui.app import Assay
@@ -37,7 +40,9 @@ class Page(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._header = Header(self.assay.TABS, self.MODE)
         self._reading = self._again = False
+        self._read_at = 0.0
         self.ready = asyncio.Event()  # its widgets are there
 
     @property
@@ -47,7 +52,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, body, filter, keys."""
-        yield Header(self.assay.TABS, self.MODE)
+        yield self._header
         yield from self.body()
         yield Input(placeholder="letters that rows must hold; esc shows all", id="filter")
         yield Footer(compact=True, show_command_palette=False)
@@ -70,14 +75,14 @@ class Page(Screen[None]):
     def on_screen_resume(self) -> None:
         """Back on this screen: the world may have moved."""
         if self.assay.last is not None and self.ready.is_set():
-            self.query_one(Header).tell(self.assay.last)
+            self._header.tell(self.assay.last)
         self.reload()
 
     def pulse(self, pulse: Pulse) -> None:
         """A second went by."""
-        for header in self.query(Header):  # none: just opened, or closing
-            header.tell(pulse)
-        if pulse.changed and self.ready.is_set():
+        self._header.tell(pulse)
+        stale = time.monotonic() - self._read_at > STALE_S
+        if self.ready.is_set() and (pulse.changed or stale):
             self.reload()
 
     def reload(self) -> None:
@@ -93,13 +98,13 @@ class Page(Screen[None]):
             self._again = True
             await self.ready.wait()
             while self._again:
-                self._again = False
+                self._again, self._read_at = False, time.monotonic()
                 try:
                     found = await asyncio.to_thread(self.gather, self.assay.source)
                 except AssayError as error:
                     self.fail(error)
                 else:
-                    if self.query(Header):  # not closing
+                    if self._header.is_attached:  # not closing
                         self.show(found)
         finally:
             self._reading = False

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Static
 from core.tui import sheet, study_view, trials
 from core.tui.following import Following
 from core.tui.growing import Growing
+from core.tui.pace import Pace
 from core.tui.screens.steering import Steering
 from core.tui.source import Source
 from core.tui.trials import Trials
@@ -22,6 +23,8 @@ from core.tui.widgets.lines import Lines
 from core.tui.widgets.rows import Rows
 
 LIVE_S = 0.5  # between looks at what runs
+ROWS_S = 1.0  # between new values in the table, which is drawn as a whole
+TURN_S = 0.25  # between curves while the cursor runs down the table
 
 
 class Study(Steering):
@@ -51,6 +54,8 @@ class Study(Steering):
         self._metric = ""
         self._log = False
         self._file: Growing | None = None
+        self._turned = Pace(self, TURN_S, self._open)
+        self._moved = Pace(self, ROWS_S, self._draw)
 
     def body(self) -> Iterator[Widget]:
         """A line, the trials, the curve, the log."""
@@ -92,10 +97,13 @@ class Study(Steering):
         self._open()
 
     def _draw(self) -> None:
-        assert self.found is not None  # the callers have looked
+        if self.found is None:
+            return
         summary, metric = self.found.summary, self.found.summary.metric.name
         tone = sheet.toned(self.app.theme_variables)
-        self.query_one("#line", Static).update(study_view.line(summary, tone, self.size.width))
+        self.query_one("#line", Static).update(
+            study_view.line(summary, tone, self.size.width), layout=False
+        )
         rows = {
             t.key: study_view.row(t, metric, self._runs.get(t.key), t.key in self.marked)
             for t in self.found.trials
@@ -121,14 +129,14 @@ class Study(Steering):
         runs = [r for r in self.found.summary.running if r in self._runs] if self.found else []
         news = await asyncio.to_thread(lambda: [self._runs[r].read() for r in runs])
         if any(news) and self.found:
-            self._draw()
+            self._moved()
             self._plot()
         self._tail()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """The curves and the log of the run under the cursor."""
         if event.data_table.id == "trials":
-            self._open()
+            self._turned()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """All about the run."""

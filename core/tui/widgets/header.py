@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.tui.machine import Machine
 from core.tui.source import Pulse
 from core.tui.words import size
 
@@ -22,6 +23,7 @@ class Tab(NamedTuple):
     mode: str
     name: str
     short: str
+    about: str
 
 
 class Header(Widget):
@@ -31,38 +33,43 @@ class Header(Widget):
         super().__init__()
         self._tabs = tabs
         self._here = here
-        self._pulse: Pulse | None = None
+        self._told: tuple[Machine, int] | None = None  # and how many studies run
+        self._left, self._right = Static(id="tabs"), Static(id="machine")
+        self._room = 0  # letters beside the tabs
+        self.rest = ""  # of the machine, what has no room
 
     def compose(self) -> Iterator[Static]:
         """Two texts beside each other."""
-        yield Static(id="tabs")
-        yield Static(id="machine")
+        yield self._left
+        yield self._right
 
     def tell(self, pulse: Pulse) -> None:
-        """Show the machine as it is now."""
-        self._pulse = pulse
-        self._draw()
+        """Show the machine as it is now; most seconds it is as it was."""
+        told = pulse.machine, pulse.running
+        if told != self._told:
+            self._told = told
+            self._machine()
 
     def on_resize(self, event: events.Resize) -> None:
         """More or less of it fits."""
-        self._draw()
+        tabs = Content.assemble(*self._marked(self.size.width >= ROOMY))
+        self._room = self.size.width - tabs.cell_length - 1
+        self._left.update(tabs)
+        self._machine()
 
-    def _draw(self) -> None:
-        width = self.size.width
-        if not width:
+    def _machine(self) -> None:
+        if not self._room or self._told is None:
             return
-        tabs = Content.assemble(*self._marked(width >= ROOMY))
-        shown = self.query_one("#tabs", Static)
-        if shown.content != tabs:  # a text of its own width lays the whole screen out again
-            shown.update(tabs)
-        room = width - tabs.cell_length - 1
-        machine = Content("")
-        for part in self._parts() if self._pulse else ():
-            longer = Content.assemble(machine, "  ", part)
-            if longer.cell_length > room:
+        parts = list(self._parts(*self._told))
+        shown = Content("")
+        while parts:
+            longer = Content.assemble(shown, "  ", parts[0])
+            if longer.cell_length > self._room:
                 break
-            machine = longer
-        self.query_one("#machine", Static).update(machine, layout=False)
+            shown = longer
+            del parts[0]
+        self._right.update(shown, layout=False)
+        self.rest = "  ".join(part.plain for part in parts)
 
     def _marked(self, whole: bool) -> Iterator[Content]:
         for number, tab in enumerate(self._tabs, 1):
@@ -73,13 +80,11 @@ class Header(Widget):
             )
             yield words.stylize(style) if style else words
 
-    def _parts(self) -> Iterator[Content]:
+    def _parts(self, machine: Machine, running: int) -> Iterator[Content]:
         """The most wanted first."""
-        assert self._pulse is not None  # the caller has looked
-        machine = self._pulse.machine
         yield Content(machine.code)
-        if self._pulse.running:
-            yield Content.from_markup(f"[$accent]● {self._pulse.running} running[/]")
+        if running:
+            yield Content.from_markup(f"[$accent]● {running} running[/]")
         yield Content(f"cpu {machine.cpu:3.0f}%")
         yield Content(f"mem {size(machine.memory)}")
         yield Content(f"gpu {machine.gpu or '–'}")

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -51,6 +51,7 @@ class Lines(ScrollView, can_focus=True):
         self.wrapping = True
         self.needle = ""
         self.matches: list[int] = []  # line numbers
+        self._base = Style()  # of the frame that is being drawn
 
     @property
     def state(self) -> str:
@@ -113,11 +114,16 @@ class Lines(ScrollView, can_focus=True):
         """Rows have another width."""
         self._lay(0)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of the screen; their common style is asked for once."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         x, top = self.scroll_offset
         width = self.size.width
-        base = self.rich_style
+        base = self._base
         at = y + top
         if not self._rows and y == 0:
             faint = base + Style(color=colour(self.app.theme_variables, "text-muted"))
