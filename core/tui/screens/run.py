@@ -186,15 +186,16 @@ def _config(source: Source, record: RunRecord, other: RunRecord | None) -> dict[
         task = registry.load(source.project).find(record.task)
         keys = config.leaves(task.config)
         defaults = dict(config.flatten(task.config().model_dump(mode="json"), keys))
-    rows: dict[str, Row] = {}
-    for key, value in mine.items():
+    told: dict[str, Row] = {}
+    rest: dict[str, Row] = {}
+    for key, value in sorted(mine.items()):
         changed = key in defaults and defaults[key] != value
         moved = key in theirs and theirs[key] != value
-        rows[key] = (
-            Cell(f"{'•' if changed or moved else ' '} {key}", "accent" if changed or moved else ""),
+        (told if changed or moved else rest)[key] = (
+            Cell(f"• {key}", "accent") if changed or moved else f"  {key}",
             str(value),
             Cell(str(defaults.get(key, "–")), "" if changed else "text-muted"),
             Cell(str(theirs.get(key, "–")), "" if moved else "text-muted"),
             Cell(record.origins.get(key, ""), "text-muted"),
         )
-    return dict(sorted(rows.items(), key=lambda item: not str(item[1][0]).startswith("•")))
+    return told | rest
