@@ -87,13 +87,13 @@ class Assay(App[None]):
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-broad")]  # noqa: RUF012
     TABS: ClassVar[tuple[Tab, ...]] = (
-        Tab("dashboard", "Dashboard", "Dash"),
-        Tab("launch", "Launch", "Launch"),
-        Tab("study", "Study", "Study"),
-        Tab("acceptance", "Acceptance", "Accept"),
-        Tab("ledger", "Ledger", "Ledger"),
-        Tab("ablation", "Ablation", "Ablate"),
-        Tab("logs", "Logs", "Logs"),
+        Tab("dashboard", "Dashboard", "Dash", "verdicts, studies, the newest runs"),
+        Tab("launch", "Launch", "Launch", "choose, configure and start a study"),
+        Tab("study", "Study", "Study", "runs, curves, log; pause and stop"),
+        Tab("acceptance", "Acceptance", "Accept", "criteria, evidence and history of a task"),
+        Tab("ledger", "Ledger", "Ledger", "every run, under a filter"),
+        Tab("ablation", "Ablation", "Ablate", "variants by metrics, with bounds"),
+        Tab("logs", "Logs", "Logs", "what runs and workers print"),
     )
     DEFAULT_MODE = "dashboard"  # so that no empty screen is made before it
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
@@ -255,6 +255,6 @@ class Assay(App[None]):
         """The palette: screens, what this screen can do, themes, and Textual's own."""
         for tab in self.TABS:
             yield SystemCommand(
-                f"Go to {tab.name}", "Show this screen", lambda m=tab.mode: self.action_go(m)
+                f"Go to {tab.name}", tab.about, lambda m=tab.mode: self.action_go(m)
             )
         yield from super().get_system_commands(screen)
