@@ -23,6 +23,7 @@ from core.kit.loop import finite, steps, weigh
 from tasks.lightmap import history, paths
 from tasks.lightmap.config import LightmapConfig
 from tasks.lightmap.schedule import rate
+from tasks.lightmap.told import Told
 
 MEMBERS, HIDDEN, DROP, DECAY = 4, 16, 0.2, 1e-2
 PIXELS = 40_000  # of an hour at most: the lessons of large frames would fill the memory
@@ -123,6 +124,7 @@ def train(
     mixer.spread.copy_(taught.clues.std(0) + 1e-3)
     taught = Lessons(*(part.to(mixer.mean.device) for part in taught))
     mixer.train()
+    told = Told(cfg, run, f"{MEMBERS} mixers, {len(taught.target)} pixels of {len(hours)} hours")
     run.training_started()
     for step in steps(cfg.total_steps, run, state, cfg.steps_per_epoch):
         lr = opt.param_groups[0]["lr"] = rate(cfg, step, past.epochs)
@@ -142,6 +144,7 @@ def train(
             run.log({"lr": lr, "loss/l2": loss.item()}, step)
         if step % cfg.steps_per_epoch == 0:
             run.log(past.close_epoch(), step)
+        told.step(past)
     mixer.eval()
     run.checkpoint(state, past.step)
     past.write(run.dir)

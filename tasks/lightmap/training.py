@@ -24,6 +24,7 @@ from tasks.lightmap.features import Features
 from tasks.lightmap.model import Lightmap, build
 from tasks.lightmap.render import frames, known
 from tasks.lightmap.schedule import rate
+from tasks.lightmap.told import Told, say
 
 LOG_EVERY = 10  # steps
 HALVES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -42,6 +43,7 @@ def train(cfg: LightmapConfig, data: Day, run: Run) -> Lightmap:
     if model.mixer is not None:
         mixing.train(cfg, model.mixer, *known(cfg, model, data), run, state)
     elif not cfg.network:
+        say("a blend: nothing to train")
         run.checkpoint(state, 0)
     else:
         _fit(cfg, model, data, run, state)
@@ -55,6 +57,8 @@ def _fit(
     """The steps of a network; `state` is what a checkpoint holds."""
     past, opt = state["history"], state["opt"]
     base, seen = Base(cfg, data), Features(cfg, model.encoder, data.at(cfg.baseline_time))
+    count = sum(p.numel() for p in model.parameters())
+    told = Told(cfg, run, f"a network of {count} weights")
     run.training_started()
     with ahead(cfg, lambda step: sample(cfg, base, run.seed, step)) as draw:
         for step in steps(cfg.total_steps, run, state, cfg.steps_per_epoch):
@@ -76,10 +80,12 @@ def _fit(
                 run.log({"lr": lr} | {f"loss/{k}": term.item() for k, term in terms.items()}, step)
             if step % cfg.steps_per_epoch == 0:
                 run.log(past.close_epoch(), step)
-            if step % (cfg.steps_per_epoch * cfg.val_every) == 0:
+            judged = step % (cfg.steps_per_epoch * cfg.val_every) == 0
+            if judged:
                 keep(cfg, model, data, run, state)
-                if waited(cfg, past):
-                    break
+            told.step(past)
+            if judged and waited(cfg, past):
+                break
     if past.step > past.kept:  # the budget ended it, or epochs is no multiple of val_every
         keep(cfg, model, data, run, state)
     past.write(run.dir)

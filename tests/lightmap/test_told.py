@@ -1,0 +1,83 @@
+"""What training says in the log: how far, how good, how long it still takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from core.contract import Budget
+from tasks.lightmap import told
+from tasks.lightmap.history import History
+from tests.lightmap.conftest import MakeRun, config
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(told.time, "monotonic", lambda: now[0])
+    return now
+
+
+def lines(
+    caplog: pytest.LogCaptureFixture,
+    make_run: MakeRun,
+    clock: list[float],
+    step_s: float,
+    first: int = 0,
+    **over: Any,
+) -> list[str]:
+    """20 epochs of 4 steps, each of `step_s` seconds, gone on with after step `first`."""
+    cfg = config(epochs=20)
+    assert cfg.steps_per_epoch == 4
+    said = told.Told(cfg, make_run(cfg, **over), "a network")
+    past = History()
+    for step in range(first + 1, 81):
+        clock[0] += step_s
+        past.add(step, 1e-3, 0.5)
+        if step % 4 == 0:
+            past.close_epoch()
+        said.step(past)
+    return [record.getMessage() for record in caplog.records if record.name == "lightmap"]
+
+
+def left(line: str) -> float:
+    found = re.search(r"(\d+) s left", line)
+    assert found, line
+    return float(found[1])
+
+
+def test_the_time_left_is_that_of_the_steps_to_come(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    begun, *epochs = lines(caplog, make_run, clock, 2.0)
+    assert begun == "a network, 80 steps, 4 an epoch, on cpu"
+    assert [left(line) for line in epochs] == [2.0 * (80 - 4 * n) for n in range(1, 21)]
+    assert epochs[2] == "epoch 3 of 20  loss 0.5  136 s left"
+
+
+def test_a_resumed_run_reckons_with_its_own_steps(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    _, *epochs = lines(caplog, make_run, clock, 2.0, first=40)
+    assert left(epochs[0]) == 2.0 * 36
+
+
+@pytest.mark.parametrize(("budget", "last"), [({"seconds": 60.0}, 52.0), ({"steps": 40}, 72.0)])
+def test_a_budget_ends_it_sooner(
+    caplog: pytest.LogCaptureFixture,
+    make_run: MakeRun,
+    clock: list[float],
+    budget: dict[str, Any],
+    last: float,
+) -> None:
+    _, *epochs = lines(caplog, make_run, clock, 2.0, budget=Budget(**budget))
+    assert left(epochs[0]) == last
+
+
+def test_short_epochs_share_a_line_and_the_last_has_one(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    _, *epochs = lines(caplog, make_run, clock, 0.125)  # half a second an epoch
+    assert [line.split()[1] for line in epochs] == [str(n) for n in range(2, 21, 2)]
