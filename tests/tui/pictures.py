@@ -21,10 +21,13 @@ SIZES = ((80, 24), (120, 34), (200, 60))
 SHOTS: dict[str, Sequence[str]] = {  # name -> keys that lead there
     "dashboard": (),
     "launch": ("2",),
+    "edit": ("2", "tab", "j", "enter"),
     "study": ("3",),
+    "stop": ("3", "s"),
     "acceptance": ("4",),
     "ledger": ("5",),
     "run": ("5", "down", "down", "down", "down", "down", "enter"),
+    "config": ("5", "down", "down", "down", "down", "down", "enter", "l"),
     "compare": ("5", "G", "space", "k", "k", "space", "d"),
     "ablation": ("6",),
     "logs": ("7",),
