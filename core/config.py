@@ -15,6 +15,9 @@ from core import strict_yaml
 from core.contract import Task, TaskConfig
 from core.errors import AssayError, unknown
 
+DEFAULT = "default"
+DERIVED = "other settings"  # the config's own rules changed the default
+
 
 class Layer(NamedTuple):
     """Some values and where they come from."""
@@ -27,7 +30,7 @@ class Resolved(NamedTuple):
     """A whole config with the history of every value."""
 
     config: TaskConfig
-    origins: dict[str, str]  # dotted key -> layer
+    origins: dict[str, str]  # dotted key -> layer, DEFAULT or DERIVED
     overrides: dict[str, Any]  # dotted key -> value, where it differs from the task's defaults
 
 
@@ -39,7 +42,7 @@ def resolve(task: Task[Any], layers: Iterable[Layer]) -> Resolved:
     """
     keys = leaves(task.config)
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(keys, "default")
+    origins = dict.fromkeys(keys, DEFAULT)
     for layer in layers:
         for key, value in flatten(layer.values, keys):
             if key not in origins:
@@ -49,7 +52,9 @@ def resolve(task: Task[Any], layers: Iterable[Layer]) -> Resolved:
     config = _validate(task, values, origins)
     defaults = dict(flatten(_validate(task, {}, {}).model_dump(mode="json"), keys))
     final = dict(flatten(config.model_dump(mode="json"), keys))
-    return Resolved(config, origins, {k: v for k, v in final.items() if v != defaults[k]})
+    overrides = {k: v for k, v in final.items() if v != defaults[k]}
+    derived = {k: DERIVED for k in overrides if origins[k] == DEFAULT}
+    return Resolved(config, origins | derived, overrides)
 
 
 def _validate(task: Task[Any], values: Mapping[str, Any], origins: Mapping[str, str]) -> TaskConfig:

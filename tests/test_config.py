@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from core import config, strict_yaml
 from core.config import Layer
@@ -52,6 +53,18 @@ def test_later_layers_win_and_origins_say_so() -> None:
         "size": "default",
     }
     assert got.overrides == {"lr": 0.3, "inner.depth": 3}
+
+
+def test_a_value_that_the_configs_own_rules_set_is_no_default() -> None:
+    class Ruled(Config):
+        @model_validator(mode="before")
+        @classmethod
+        def _rule(cls, values: Any) -> Any:
+            return {"name": "from lr", **values} if "lr" in values else values
+
+    got = config.resolve(task.model_copy(update={"config": Ruled}), [Layer("-o", {"lr": 0.3})])
+    assert (got.origins["name"], got.overrides["name"]) == ("other settings", "from lr")
+    assert got.origins["sizes"] == "default"
 
 
 def test_dotted_and_nested_keys_mean_the_same() -> None:
