@@ -155,7 +155,10 @@ class CircuitnetConfig(TaskConfig):
         path = values.get("arg_file") if isinstance(values, dict) else None
         if path is None or set(cls.model_fields) <= set(values):
             return values
-        return {**official.arguments(Path(path)), **values}
+        found = official.arguments(Path(path))
+        if unknown := sorted(set(found) - set(cls.model_fields)):
+            raise ValueError(f"{path} has {', '.join(unknown)}, no setting here: take it out")
+        return {**found, **values}
 
     @field_validator("eval_metric", mode="before")
     @classmethod

@@ -117,7 +117,9 @@ def read_map(path: Path, channels: int) -> np.ndarray:
     """
     try:
         found: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
+            raise ValueError("it holds no array of numbers")
+    except (OSError, ValueError, EOFError) as error:
         raise AssayError(
             f"{path} cannot be read as a map ({error})", "Preprocess it again", code="bad_map"
         ) from error

@@ -19,6 +19,7 @@ from core.kit.timing import measure
 from tasks.circuitnet import charts, dataset, metrics, network
 from tasks.circuitnet.charts import Point
 from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.model import SIDES
 from tasks.circuitnet.split import Array, Split
 
 say = logging.getLogger("circuitnet").warning
@@ -61,6 +62,8 @@ def export(
     from `calib_maps` training maps). `side`: of the maps that are timed; default: the data's. On
     another side than the data's there is no quality to measure, and its columns stay empty.
     """
+    if side < 0 or side % SIDES:
+        raise AssayError(f"side {side}", f"Give a multiple of {SIDES}, or leave it out")
     folder = Path(out) if out else run.dir / "export"
     folder.mkdir(parents=True, exist_ok=True)
     plain = cfg.model_copy(update={"precision": "FP32", "qat_steps": 0})

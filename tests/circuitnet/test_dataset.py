@@ -119,6 +119,9 @@ def test_a_network_is_measured_on_maps_of_another_size(tmp_path: Path) -> None:
             "cannot be read as a map",
         ),
         (lambda p: np.save(p, np.zeros((20, 20, 3))), "differ in size"),
+        (lambda p: np.save(p, np.full((16, 16, 3), "x")), "holds no array of numbers"),
+        (lambda p: np.savez(p) or Path(f"{p}.npz").replace(p), "holds no array of numbers"),
+        (lambda p: p.write_bytes(b""), "cannot be read as a map"),
         (lambda p: p.unlink(), "lacks files of 1 of 2 rows"),
     ],
 )

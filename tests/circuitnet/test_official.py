@@ -92,7 +92,7 @@ def test_what_is_given_stands_above_the_file(tmp_path: Path) -> None:
         ({"eval_metric": ["NRMS", "PSNR"]}, "no metric psnr; known: nrms, ssim"),
         ({"eval_metric": 5}, "eval_metric"),
         ({"eval_metric": []}, "eval_metric"),
-        ({"learning_rate": 1}, "learning_rate"),
+        ({"learning_rate": 1}, r"arg\.json has learning_rate, no setting here"),
     ],
 )
 def test_a_file_that_asks_for_something_else_is_refused(

@@ -167,6 +167,8 @@ def test_export_measures_size_latency_and_quality_of_every_form(
     assert float(onnx_row["nrms"]) == pytest.approx(trained.metrics["nrms"], abs=1e-4)
     assert float(int8_row["kb"]) > 0
     assert float(int8_row["max_difference"]) > float(onnx_row["max_difference"])
+    with pytest.raises(AssayError, match="side 30"):
+        deploy.export(cfg, trained.run, ckpt=ckpt, side=30)
     other = deploy.export(cfg, trained.run, ckpt=ckpt, out=str(tmp_path / "other"), side=48)
     assert [p.name for p in other] == ["model.onnx", "deploy.csv"]
     assert all(
