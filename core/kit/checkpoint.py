@@ -148,6 +148,11 @@ class _Inert:
                 return super().find_class(module, name)
             return _Nothing
 
+    @staticmethod
+    def load(file: Any, **options: Any) -> Any:
+        """What torch reads the head of its files of before 2020 with."""
+        return _Inert.Unpickler(file, **options).load()
+
 
 def restore(state: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     """Put a loaded checkpoint back into the objects of `state`, and the random generators too.

@@ -23,10 +23,12 @@ class Bomb:
         return (os.system, ("echo boom > boom.txt",))
 
 
-def test_tensors_come_back_and_objects_come_back_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])  # files of before 2020 are no archives
+def test_tensors_come_back_and_objects_come_back_empty(tmp_path: Path, zipped: bool) -> None:
     path = tmp_path / "a.ckpt"
     state = {"w": torch.arange(6.0).view(2, 3), "p": torch.nn.Parameter(torch.ones(2))}
-    torch.save({"state_dict": state, "epoch": 3, "hyper_parameters": Settings()}, path)
+    content = {"state_dict": state, "epoch": 3, "hyper_parameters": Settings()}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
     got = foreign(path)
     assert torch.equal(got["state_dict"]["w"], state["w"])
     assert torch.equal(got["state_dict"]["p"], torch.ones(2))

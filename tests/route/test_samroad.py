@@ -232,6 +232,12 @@ def test_what_a_file_learned_and_we_cannot_use_is_said(tmp_path: Path) -> None:
     assert "block_alpha_raw, which is not taken over" in note
 
 
+def test_a_file_of_theirs_for_a_network_of_ours_is_told_its_model(tmp_path: Path) -> None:
+    file = saved(tmp_path, SamRoad(SMALL).state_dict())
+    with pytest.raises(AssayError, match="SAM-Road files need model=samroad"):
+        with_weights(config(ckpt=file))
+
+
 def test_unknown_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = {**SamRoad(SMALL).state_dict(), "surprise": torch.ones(1)}
     assert "surprise" in samfile.open_file(saved(tmp_path, state), side=4).notes[0]

@@ -44,7 +44,12 @@ def with_weights(cfg: RouteConfig) -> Weighted:
         return Weighted(found.net, found.scalars)
     net = _fresh(cfg)
     if cfg.ckpt is not None and cfg.model != "mask":
-        fill(net, checkpoint.load(cfg.ckpt)["state"].get("net", {}), cfg.ckpt)
+        try:
+            saved = checkpoint.load(cfg.ckpt)
+        except AssayError as error:
+            hint = "Give best.ckpt or last.ckpt of a run; SAM-Road files need model=samroad"
+            raise AssayError(error.message, hint, code=error.code) from error
+        fill(net, saved["state"].get("net", {}), cfg.ckpt)
     return Weighted(net, {})
 
 
