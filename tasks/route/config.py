@@ -234,6 +234,8 @@ class RouteConfig(TaskConfig):
             )
         if self.teacher_hard_eval and not self.whole:
             raise ValueError("teacher_hard_eval works on one image: give tif, or image")
+        if self.cache_prob and not self.whole:
+            raise ValueError("cache_prob keeps the map of one image: give tif, or image")
         if self.model == "samroad" and self.ckpt is None:
             raise ValueError("model=samroad needs ckpt")
         if self.cached_features and self.model != "samroad":

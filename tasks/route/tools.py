@@ -31,10 +31,12 @@ def synth(
     width: int = 0,
     seed: int = 0,
     cities: int = 4,
-    regions_each: int = 1,
     one_component: bool = True,
 ) -> list[Path]:
-    """Generated cities as a data set in the users' layout: tif, masks, distances."""
+    """Generated cities as a data set in the users' layout: tif, masks, distances.
+
+    `regions`, `city_pitch`, `width_scale`, `occlusion` and `npz_variant` are the config's.
+    """
     plan = Plan(
         size,
         cfg.city_pitch,
@@ -45,7 +47,7 @@ def synth(
         one_component,
     )
     made: list[Path] = []
-    names = [f"city{c}/region{r}" for c in range(cities) for r in range(regions_each)]
+    names = [f"city{c}/region{r}" for c in range(cities) for r in range(cfg.regions)]
     for i, name in enumerate(names):
         region, skeleton = regions.generate(plan, seed, name)
         made += regions.write_region(region, skeleton, plan, seed, Path(out))

@@ -214,6 +214,7 @@ def test_source_and_target_in_one_place(region: Path, make_run: MakeRun) -> None
         ({}, "give src and tgt"),
         ({"src": "1,2", "tgt": "3,4", "steps": 5}, "no truth to learn from"),
         ({"src": "a,b", "tgt": "3,4", "steps": 0}, "valid integer"),
+        ({"image": "none", "cache_prob": "p.npy"}, "cache_prob keeps the map of one image"),
         ({"sample_from_npz": True, "tube_roi": True}, "tube_roi needs multigrid"),
         ({"sample_from_npz": True, "k_targets": 0}, "greater than or equal to 1"),
         ({"sample_from_npz": True, "model": "samroad"}, "model=samroad needs ckpt"),
@@ -356,6 +357,8 @@ def test_the_tools(region: Path, make_run: MakeRun, tmp_path: Path) -> None:
     assert len(made) == 2 * 5
     data = work.data(config(data_root=tmp_path / "s"), run)
     assert [len(part) for part in data[:3]] == [1, 1, 1]
+    made = tools.synth(config(regions=2), run, out=str(tmp_path / "r"), size=128, cities=1)
+    assert {p.parent.name for p in made} == {"region0", "region1"}
 
 
 def test_a_trained_network_answers_about_an_image(

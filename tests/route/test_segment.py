@@ -38,7 +38,8 @@ class Red(nn.Module):
 
 
 def cached(tmp_path: Path, **over: object) -> RouteConfig:
-    return config(cache_prob=tmp_path / "p.npy", patch=48, stride=32, **over)
+    one = {"image": "city", "sample_from_npz": True, "cache_prob": tmp_path / "p.npy"}
+    return config(patch=48, stride=32, **one, **over)
 
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
