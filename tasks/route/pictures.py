@@ -62,10 +62,15 @@ def traced(
     ds = min(cfg.vis_ds, *asked.prob.shape)
     src, tgt = routing.points(asked.query)
     with torch.no_grad():
-        cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), ds)
+        cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), ds).cpu()
         way = routing.options(cfg, ds, early_stop=True)
         cells = to_cells(tgt, ds)
-        T = solve(cost[None], to_cells(src, ds)[None, None], way, until=cells[None]).T[0].numpy()
+        T = (
+            solve(cost[None], to_cells(src, ds)[None, None], way, until=cells[None])
+            .T[0]
+            .cpu()
+            .numpy()
+        )
         found = routing.answer(cfg, router, torch.from_numpy(asked.prob), asked.query)
     made = []
     for k, (y, x) in enumerate(cells.tolist()):
@@ -128,7 +133,7 @@ def grids(cfg: RouteConfig, router: Router, asked: Scene, out: Path) -> list[Pat
     with torch.no_grad():
         solved = routing.answer(cfg, router, torch.from_numpy(asked.prob), asked.query)
         if solved.meta.get("use_tube"):
-            cost, inside = solved.cost.numpy(), tube(cfg, router, asked)
+            cost, inside = solved.cost.cpu().numpy(), tube(cfg, router, asked)
             made.append(overlay.tube(out / "tube.png", cost, inside, cfg.downsample, (y, x), found))
     return made
 
@@ -137,10 +142,15 @@ def tube(cfg: RouteConfig, router: Router, asked: Scene) -> NDArray[np.bool_]:
     """The cells of the tube: around the coarse paths to all targets."""
     wide = cfg.downsample * cfg.mg_factor
     src, tgt = routing.points(asked.query)
-    cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), wide)
+    cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), wide).cpu()
     cells = to_cells(tgt, wide)
     way = routing.options(cfg, wide, early_stop=True)
-    T = solve(cost[None], to_cells(src, wide)[None, None], way, until=cells[None]).T[0].numpy()
+    T = (
+        solve(cost[None], to_cells(src, wide)[None, None], way, until=cells[None])
+        .T[0]
+        .cpu()
+        .numpy()
+    )
     ends = [(y, x) for y, x in cells.tolist() if np.isfinite(T[y, x])]
     paths = [trace(T, cost.numpy(), end, wide).points for end in ends]
     height, width = grid_shape(*asked.region.size, cfg.downsample)

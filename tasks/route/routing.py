@@ -53,9 +53,9 @@ class Router(nn.Module):
     def grid_cost(
         self, cfg: RouteConfig, prob: Float[Tensor, "H W"], ds: int, clock: Clock | None = None
     ) -> Tensor:
-        """The cost of every cell, Hf Wf."""
+        """The cost of every cell, Hf Wf, where the router lies."""
         clock = clock or Clock()
-        out: Tensor = prob[None]
+        out: Tensor = prob[None].to(self.gate.raw.device)
         if cfg.pool != "min_cost":
             with clock.part("pool"):
                 out = pool(out, ds, cfg.pool)
@@ -137,7 +137,7 @@ def answer(
     clock = clock or Clock()
     cost = router.grid_cost(cfg, prob, cfg.downsample, clock)
     src, tgt = points(query)
-    cells, ends = to_cells(src, cfg.downsample), to_cells(tgt, cfg.downsample)
+    cells, ends = (to_cells(p, cfg.downsample).to(cost.device) for p in (src, tgt))
     T, meta = _solve(cfg, router, prob, cost, cells, ends, clock)
     d = straight(src[None], tgt[None])[0].to(cost.device)
     pred = mix(T[None], d[None], router.gate(), cfg.large_val)[0]
@@ -158,7 +158,7 @@ def _solve(
     if cfg.multigrid:
         wide = min(cfg.downsample * cfg.mg_factor, *prob.shape)  # one cell at most: no multigrid
         coarse = router.grid_cost(cfg, prob, wide, clock)
-        valid = torch.ones(1, len(tgt), dtype=torch.bool)
+        valid = torch.ones(1, len(tgt), dtype=torch.bool, device=cost.device)
         swept = sweeps(cfg) if cfg.solver == "sweep" else None
         tube = tube_options(cfg) if cfg.tube_roi else None
         found = multigrid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from tasks.route.sampling import Query
 from tasks.route.segment import Map
 
 ROAD = 0.5  # probability that counts as road when a better point is named
+
+once = functools.cache(say)  # a question is asked again for each part of a run
 
 
 class Scene(NamedTuple):
@@ -99,7 +102,7 @@ def check_points(cfg: RouteConfig, region: Region, prob: Map, query: Query) -> N
     if off and cfg.strict_points:
         raise AssayError("; ".join(off), "Move it, or snap=true, or strict_points=false")
     for line in off:
-        say(line)
+        once(line)
 
 
 def _nearest(prob: Map, y: int, x: int) -> str:

@@ -135,7 +135,11 @@ VARIANTS = (
     ),
     Variant(name="pool_mean", set={**_MASK, "pool": "mean"}, why="cells by their mean"),
     Variant(name="pool_min_cost", set={**_MASK, "pool": "min_cost"}, why="cells by their cheapest"),
-    Variant(name="cost_exp", set={**_MASK, "cost_mode": "exp"}, why="the origin's first cost"),
+    Variant(
+        name="cost_exp",
+        set={**_MASK, "cost_mode": "exp", "gamma": 3.0},
+        why="the origin's first cost",
+    ),
     Variant(name="block", set={**_MASK, "block": 50.0}, why="a step at no road, as in patches"),
     Variant(
         name="cost_net",

@@ -186,13 +186,14 @@ def distance_terms(
     terms: dict[str, Tensor] = {}
     if asked is not None:
         prob = model.prob()[0] if model.prob is not None else torch.from_numpy(asked.prob)
-        compared = [ask(cfg, model, prob.to(run.device), asked.query, data.clock)]
+        prob = prob.to(run.device)
+        compared = [ask(cfg, model, prob, asked.query, data.clock)]
         if model.prob is not None:
             terms["prox"], terms["rough"] = model.prob.proximity(), model.prob.roughness()
         if cfg.learns_field:
             src = torch.from_numpy(asked.query.src)
             truth = torch.from_numpy(scene.true_map(cfg, asked)).to(run.device)
-            terms["field"] = field_loss(cfg, model.router, prob.to(run.device), truth, src)
+            terms["field"] = field_loss(cfg, model.router, prob, truth, src)
     else:
         drawn = patches.draw(cfg, data.train, run.seed, step, getattr(model.net, "patch", 0))
         views = [patch_map(cfg, model, patch, run) for patch in drawn]
@@ -202,7 +203,7 @@ def distance_terms(
         ]
         if cfg.learns_field:
             terms["field"] = _fields(cfg, model, views, drawn)
-        prob = views[0] if views else torch.full((16, 16), 0.5)
+        prob = views[0] if views else torch.full((16, 16), 0.5, device=run.device)
         cut = float(np.mean([patch.truncated for patch in drawn])) if drawn else 0.0
     if cfg.cost_net != "none":
         change = model.router.cost.change(pool(prob[None], cfg.downsample, routing.pooling(cfg)))

@@ -88,6 +88,15 @@ def test_the_seeds_ablations_are_variants() -> None:
     assert {"teacher", "optimise_prob", "floor_full", "floor_tube", "sweep_soft"} <= names
 
 
+def test_the_exponential_cost_is_the_origins() -> None:
+    """R4.2: P = 100, gamma 3, th 0.05."""
+    (given,) = (v.set for v in task.variants if v.name == "cost_exp")
+    cost = routing.Router(config(**given)).cost
+    p = torch.tensor([[[0.0, 0.3, 0.7, 1.0]]], dtype=torch.float64)
+    want = 100 ** ((1 - p) ** 3) * (1 + 9 / (1 + torch.exp(50 * (p - 0.05))))
+    torch.testing.assert_close(cost(p), want, rtol=1e-4, atol=0)
+
+
 def test_metrics_are_named_after_the_data_that_they_are_measured_on(make_run: MakeRun) -> None:
     """The judged cities decide them; what chose the checkpoint or was trained on does not."""
     cfg = config(model="mask", seg_steps=0, steps=0, mask_noise=0.5)

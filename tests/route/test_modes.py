@@ -487,3 +487,18 @@ def test_times_hang_on_no_number_of_iterations() -> None:
     assert T(eik_iters=1) == T(eik_iters=2000)
     swept = [T(solver="sweep", eik_iters=n) for n in (100, 200, 400)]
     assert swept[0] > swept[1] > swept[2]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_runs_all_of_it(region: Path, make_run: MakeRun) -> None:
+    over = {"multigrid": True, "tube_roi": True, "cost_net": "basic", "optimise_prob": True}
+    cfg = image(region, sample_from_npz=True, steps=2, mask_noise=0.5, **over)
+    here = go(cfg, make_run)[1]
+    run = make_run(cfg, "there", device="cuda")
+    data = work.data(cfg, run)
+    work.train(cfg, data, run)
+    model = work.load(cfg, run.judged(), "cuda")
+    there = work.evaluate(cfg, model, data, run)
+    work.visualise(cfg, model, data, run.dir / "images", run)
+    assert there["dist_mre"] == pytest.approx(here["dist_mre"], rel=1e-3)
