@@ -65,12 +65,7 @@ def traced(
         cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), ds).cpu()
         way = routing.options(cfg, ds, early_stop=True)
         cells = to_cells(tgt, ds)
-        T = (
-            solve(cost[None], to_cells(src, ds)[None, None], way, until=cells[None])
-            .T[0]
-            .cpu()
-            .numpy()
-        )
+        T = solve(cost[None], to_cells(src, ds)[None, None], way, until=cells[None]).T[0].numpy()
         found = routing.answer(cfg, router, torch.from_numpy(asked.prob), asked.query)
     made = []
     for k, (y, x) in enumerate(cells.tolist()):
@@ -145,12 +140,7 @@ def tube(cfg: RouteConfig, router: Router, asked: Scene) -> NDArray[np.bool_]:
     cost = router.grid_cost(cfg, torch.from_numpy(asked.prob), wide).cpu()
     cells = to_cells(tgt, wide)
     way = routing.options(cfg, wide, early_stop=True)
-    T = (
-        solve(cost[None], to_cells(src, wide)[None, None], way, until=cells[None])
-        .T[0]
-        .cpu()
-        .numpy()
-    )
+    T = solve(cost[None], to_cells(src, wide)[None, None], way, until=cells[None]).T[0].numpy()
     ends = [(y, x) for y, x in cells.tolist() if np.isfinite(T[y, x])]
     paths = [trace(T, cost.numpy(), end, wide).points for end in ends]
     height, width = grid_shape(*asked.region.size, cfg.downsample)
