@@ -116,10 +116,11 @@ def read_map(path: Path, channels: int) -> np.ndarray:
             no multiples of 4, or values that are not finite.
     """
     try:
-        found: np.ndarray = np.load(path, allow_pickle=False)
-        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
-            raise ValueError("it holds no array of numbers")
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        if found.dtype.kind not in "fiub":
+            raise ValueError("it holds no numbers")
+    except (OSError, ValueError) as error:
         raise AssayError(
             f"{path} cannot be read as a map ({error})", "Preprocess it again", code="bad_map"
         ) from error
