@@ -21,6 +21,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 ROAD = np.array([0, 200, 255], np.float32)  # the probability's colour
 ALPHA = 0.35
 PREVIEW = 2048  # longest side, pixels
+FINE = 2  # pen of a picture that is looked at pixel for pixel: its 3 pixels hide no road
 SOURCE = (255, 255, 255)
 COLOURS = (
     (255, 64, 64),
@@ -46,14 +47,21 @@ def colour(i: int) -> tuple[int, int, int]:
 
 
 def overlay(
-    rgb: Pixels, prob: NDArray[np.floating], source: tuple[int, int], routes: Sequence[Route]
+    rgb: Pixels,
+    prob: NDArray[np.floating],
+    source: tuple[int, int],
+    routes: Sequence[Route],
+    size: int = 0,
 ) -> Pixels:
-    """The image H W 3 under its road probability, with routes, source, targets and distances."""
+    """The image H W 3 under its road probability, with routes, source, targets and distances.
+
+    `size` of the pen; 0: strokes that are seen when the whole image is on a screen.
+    """
     blend = ALPHA * prob[..., None].astype(np.float32)
     tinted = rgb + blend * (ROAD - rgb)
     image = Image.fromarray(np.rint(tinted).astype(np.uint8))
     pen = ImageDraw.Draw(image)
-    size = max(1, round(max(rgb.shape[:2]) / 500))  # a stroke seen at screen size
+    size = size or max(1, round(max(rgb.shape[:2]) / 500))
     for i, route in reversed(list(enumerate(routes))):
         line = [(float(x), float(y)) for y, x in np.rint(route.points)]
         if len(line) > 1:
@@ -117,18 +125,19 @@ def _free(
     return places[0]
 
 
-def save(path: Path, picture: Pixels, *, full: bool) -> list[Path]:
-    """The picture, shrunk to 2048 pixels where larger; with `full` also as it is, `*_full`."""
+def large(picture: Pixels) -> bool:
+    """Whether it is shrunk to be shown."""
+    return bool(max(picture.shape[:2]) > PREVIEW)
+
+
+def save(path: Path, picture: Pixels) -> Path:
+    """The picture, shrunk to 2048 pixels where larger."""
     height, width = picture.shape[:2]
-    large = max(height, width) > PREVIEW
-    made = []
-    if full and large:
-        made.append(write_png(path.with_name(f"{path.stem}_full.png"), picture))
-    if large:
+    if large(picture):
         scale = PREVIEW / max(height, width)
         size = (round(width * scale), round(height * scale))
         picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-    return [write_png(path, picture), *made]
+    return write_png(path, picture)
 
 
 def sheet(height: int, width: int) -> tuple[float, float]:

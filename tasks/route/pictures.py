@@ -91,8 +91,11 @@ def routes(cfg: RouteConfig, router: Router, asked: Scene, out: Path, name: str)
     """The overlay, and its paths as GeoJSON in map coordinates (pixels where it has none)."""
     found, _ = traced(cfg, router, asked)
     y, x = asked.query.src.tolist()
-    picture = overlay.overlay(asked.region.picture.rgb, asked.prob, (y, x), found)
-    made = overlay.save(out / f"{name}.png", picture, full=cfg.vis_full_route)
+    rgb = asked.region.picture.rgb
+    made = [overlay.save(out / f"{name}.png", overlay.overlay(rgb, asked.prob, (y, x), found))]
+    if cfg.vis_full_route and overlay.large(rgb):
+        fine = overlay.overlay(rgb, asked.prob, (y, x), found, overlay.FINE)
+        made.append(write_png(out / f"{name}_full.png", fine))
     return [*made, geojson(out / f"{name}_paths.geojson", asked, found)]
 
 

@@ -17,7 +17,19 @@ from pydantic import ValidationError
 
 from core.contract import Absent
 from core.errors import AssayError
-from tasks.route import maps, measure, npz, overlay, pictures, regions, routing, scene, tools, work
+from tasks.route import (
+    geotiff,
+    maps,
+    measure,
+    npz,
+    overlay,
+    pictures,
+    regions,
+    routing,
+    scene,
+    tools,
+    work,
+)
 from tasks.route.config import RouteConfig
 from tasks.route.model import Model
 from tests.route.conftest import MakeRun, config
@@ -319,11 +331,33 @@ def test_the_picture_of_a_change_shows_single_pixels_of_a_large_image(tmp_path: 
     assert len(rows) == np.ptp(rows) + 1  # without gaps
 
 
-def test_large_overlays_come_as_preview_and_in_full(tmp_path: Path) -> None:
-    large = np.zeros((100, 4096, 3), np.uint8)
-    made = overlay.save(tmp_path / "r.png", large, full=True)
-    assert [size_of(p) for p in made] == [(2048, 50), (4096, 100)]
-    assert len(overlay.save(tmp_path / "s.png", large, full=False)) == 1
+def test_large_overlays_come_as_preview_and_in_full_with_a_fine_pen(tmp_path: Path) -> None:
+    """A street of 8 pixels under the way is still seen where pixels are looked at."""
+    rgb = np.full((100, 4096, 3), 100, np.uint8)
+    prob = np.zeros((100, 4096), np.float32)
+    prob[46:54] = 1
+    cases = npz.Cases(np.zeros((1, 1, 2), np.int64), np.zeros((1, 1, 1)), None, [])
+    picture = geotiff.Picture(rgb, None, None, [])
+    asked = scene.Scene(
+        regions.Region("a/b", picture, None, cases),
+        prob,
+        scene.sampling.by_hand((50, 100), [(50, 3900)], 100, 4096),
+    )
+    cfg = image(tmp_path / "x.tif", src="50,100", tgt="50,3900", steps=0, vis_full_route=True)
+    made = pictures.routes(cfg, routing.Router(cfg), asked, tmp_path, "r")
+    assert [(p.name, size_of(p)) for p in made[:2]] == [
+        ("r.png", (2048, 50)),
+        ("r_full.png", (4096, 100)),
+    ]
+    with Image.open(tmp_path / "r_full.png") as full:
+        across = np.asarray(full)[:, 2000]
+    assert (across == overlay.colour(0)).all(-1).sum() == 3
+    road = np.rint(100 + 0.35 * (overlay.ROAD - 100))
+    assert (across == road).all(-1).sum() >= 2
+    plain = pictures.routes(
+        cfg.model_copy(update={"vis_full_route": False}), routing.Router(cfg), asked, tmp_path, "s"
+    )
+    assert [p.name for p in plain] == ["s.png", "s_paths.geojson"]
 
 
 def test_paths_as_geojson_lie_in_the_map(tmp_path: Path) -> None:
