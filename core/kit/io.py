@@ -92,5 +92,5 @@ def write_png(path: Path, picture: NDArray[np.uint8] | NDArray[np.float32]) -> P
             )
         picture = (picture * 255 + 0.5).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(picture).save(path, compress_level=3)  # a third of 6's time, 7 % larger
     return path
