@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from textual.widgets import Input, Static, TabbedContent
 
 from core.ledger import Ledger
 from core.project import Project
+from core.study import folder
 from core.tui import words
 from core.tui.app import Assay
 from core.tui.machine import Gauge, Machine
@@ -230,6 +232,31 @@ def test_a_log_is_followed_searched_and_wrapped(history: Project) -> None:
         assert pilot.app.clipboard == str(path)
         await press(pilot, "escape")
         assert rows(pilot, "#files").has_focus
+
+    drive(history, scene)
+
+
+def test_brackets_are_letters_and_no_markup(history: Project) -> None:
+    """Of what people type and tasks log, wherever it stands in a frame."""
+    search = folder.every(history)[0].plan.id
+    run = Ledger(history).rows(["run"], f"study = '{search}' and status = 'running'")[0]["run"]
+    events = history.run_dir(run) / "events.jsonl"
+
+    async def scene(pilot: P) -> None:
+        await press(pilot, "7", "slash")
+        pilot.app.screen.query_one("#filter", Input).value = "[/step"
+        await until(pilot, lambda: "0 match '[/step'" in text(pilot))
+        await press(pilot, "enter", "5", "slash")
+        pilot.app.screen.query_one("#where", Input).value = "[/where]"
+        await press(pilot, "enter")
+        await until(pilot, lambda: "[/where]" in text(pilot).split("Runs")[0].split("Where")[1])
+        with events.open("a") as file:
+            for step in (1, 2):
+                line = {"t": 0, "kind": "log", "step": step, "values": {"a[/b]/error": 0.1}}
+                file.write(json.dumps(line) + "\n")
+        await press(pilot, "3")
+        rows(pilot, "#trials").choose(run)
+        await until(pilot, lambda: "a[/b]/error of #" in text(pilot))
 
     drive(history, scene)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
@@ -92,11 +93,11 @@ class Acceptance(Page):
             record = found.history[self._at].record
             seeds = len(verdict.candidate)
             said = f"{verdict.verdict} over {seeds} {'seed' if seeds == 1 else 'seeds'}"
-            criteria.border_title = f"{found.task}/{record.variant}  {said}"
+            criteria.border_title = Content(f"{found.task}/{record.variant}  {said}")
         else:
             for name, said in found.declared:
                 rows[name] = (name, said, words.verdict(None))
-        criteria.border_subtitle = found.baseline
+        criteria.border_subtitle = Content(found.baseline)
         criteria.show(rows, evidence.CRITERIA if found.history else evidence.DECLARED)
         self._evidence()
 
@@ -109,7 +110,8 @@ class Acceptance(Page):
     def _evidence(self) -> None:
         key = self.query_one("#criteria", Rows).chosen or ""
         clause, found = self._clauses().get(key), self._found
-        self.query_one("#evidence").border_title = f"Evidence of {key}" if key else "Evidence"
+        title = Content(f"Evidence of {key}" if key else "Evidence")
+        self.query_one("#evidence").border_title = title
         said: Text | str = dict(found.declared).get(key, "") if found else ""
         if clause is not None and found is not None:
             tone = sheet.toned(self.app.theme_variables)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widget import Widget
 
 from core import compare, events
@@ -93,7 +94,7 @@ class Compare(Page):
         first = self._found.records[0].primary
         names = sorted(self._found.curves, key=lambda n: (n.rpartition("/")[2] != first, n))
         name = names[self._at % len(names)] if names else ""
-        curve.border_title = name or "Curves"
+        curve.border_title = Content(name or "Curves")
         curve.border_subtitle = "log" if self._log else ""
         curve.show(self._found.curves.get(name, []), log=self._log)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
@@ -119,7 +120,7 @@ class LedgerPage(Page):
 
     def _said(self, words_: str) -> None:
         where = self.query_one("#where", Input)
-        where.border_subtitle = words_.replace("[", "(")[:300]
+        where.border_subtitle = Content(words_[:300])
         where.set_class(bool(words_), "wrong")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
@@ -109,7 +110,7 @@ class Logs(Page):
             return
         lines.clear()
         self._open = Growing(file.path) if file.path else None
-        lines.border_title = str(file.row[0])
+        lines.border_title = Content(str(file.row[0]))
         if file.path is None:
             lines.append(["its folder is not on this machine"])
         self._tail()
@@ -118,12 +119,12 @@ class Logs(Page):
         if self._open is not None and self.is_current:
             lines = self.query_one(Lines)
             lines.append(self._open.new())
-            lines.border_subtitle = lines.state
+            lines.border_subtitle = Content(lines.state)
 
     def on_lines_changed(self) -> None:
         """Say so in the frame."""
         lines = self.query_one(Lines)
-        lines.border_subtitle = lines.state
+        lines.border_subtitle = Content(lines.state)
 
     def action_search(self) -> None:
         """Ask for letters to look for."""

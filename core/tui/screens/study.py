@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
@@ -181,7 +182,7 @@ class Study(Steering):
         name = self._metric if self._metric in names else names[0]
         levels = self.found.levels.get(name.rpartition("/")[2], [])
         number = next((t.number for t in self.found.trials if t.key == chosen), "")
-        curve.border_title = f"{name} of #{number}"
+        curve.border_title = Content(f"{name} of #{number}")
         curve.border_subtitle = "log axis" if self._log else ""
         curve.show([Series(name, run.steps[name], run.values[name])], levels, log=self._log)
 

@@ -51,7 +51,7 @@ class Gallery(Container):
     def compose(self) -> ComposeResult:
         """List and picture."""
         yield Rows(PICTURES, id="files", empty="it made no picture")
-        yield Picture(id="picture")
+        yield Picture(id="picture", markup=False)
 
     @property
     def chosen(self) -> Path | None:
