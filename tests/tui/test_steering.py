@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static, TabbedContent
 
 from core import registry
 from core.ledger import Ledger, baselines
@@ -20,7 +20,9 @@ from core.tui.screens.ask import Ask
 from core.tui.screens.compare import Compare
 from core.tui.screens.edit import Edit
 from core.tui.screens.run import RunPage
+from core.tui.source import Source
 from core.tui.widgets.curve import Curve
+from core.tui.widgets.lines import Lines
 from core.tui.widgets.rows import Rows
 from tests import toy
 from tests.study import running
@@ -265,6 +267,61 @@ def test_marked_trials_are_compared_and_studies_turned(history: Project) -> None
         assert isinstance(pilot.app.screen, RunPage)
         await press(pilot, "escape", "a")
         assert pilot.app.current_mode == "acceptance"
+
+    drive(history, scene)
+
+
+def test_keys_step_back_as_they_step_on(history: Project) -> None:
+    async def scene(pilot: P) -> None:
+        def title() -> str:
+            return str(pilot.app.screen.query_one(Curve).border_title)
+
+        await press(pilot, "3", "v")
+        assert title() == "loss/l2 of #8"
+        await press(pilot, "V")
+        assert title() == "error of #8"
+        await press(pilot, "space", "space", "c", "v", "V", "V")
+        assert title() == "loss/l2"
+        await press(pilot, "escape", "right_square_bracket", "b")
+        assert pilot.app.current_mode == "ablation"
+        await press(pilot, "1")
+        assert pilot.app.current_mode == "dashboard"
+        rows(pilot, "#runs").focus()
+        await press(pilot, "enter", "l", "l", "h")
+        assert pilot.app.screen.query_one(TabbedContent).active == "config"
+        await press(pilot, "l", "l")  # its log, one screen of it
+        lines = pilot.app.screen.query_one("#lines", Lines)
+        await press(pilot, "g", "j", "k")
+        assert not lines.following
+        await press(pilot, "G")
+        assert lines.is_vertical_scroll_end
+
+    drive(history, scene, size=(80, 24))
+
+
+def test_what_is_not_meant_is_let_be(history: Project) -> None:
+    async def scene(pilot: P) -> None:
+        await press(pilot, "2", "tab", "enter")
+        assert isinstance(pilot.app.screen, Edit)
+        pilot.app.screen.query_one(Input).value = "7"
+        await press(pilot, "escape")
+        assert "-o" not in str(pilot.app.screen.query_one("#command", Static).render())
+        await press(pilot, "3", "s")
+        assert isinstance(pilot.app.screen, Ask)
+        await press(pilot, "l", "enter")  # from the one answer to the other
+        assert not isinstance(pilot.app.screen, Ask)
+        assert not folder.every(history)[0].stop_file.exists()
+
+    drive(history, scene)
+
+
+def test_r_looks_at_other_branches_again(history: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(Source, "refresh", lambda _: looked.append(1))
+
+    async def scene(pilot: P) -> None:
+        await press(pilot, "r")
+        assert looked == [1]
 
     drive(history, scene)
 

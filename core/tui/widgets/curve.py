@@ -134,7 +134,9 @@ def draw(
 def _finite(series: Series) -> Points:
     """What can be drawn, by ascending steps; most curves are whole and in order already."""
     steps, values = series.steps, series.values
-    whole = math.isfinite(sum(values)) and max(map(abs, values), default=0) < HUGE
+    whole = not values or (
+        max(values) < HUGE and min(values) > -HUGE and math.isfinite(sum(values))
+    )
     if whole and sorted(steps) == list(steps):
         return steps, values
     pairs = zip(steps, values, strict=True)
