@@ -22,6 +22,7 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # [row][column]
 TONES = ("accent", "warning", "secondary", "success", "error", "primary")
 FAR = 3.0  # a limit that would stretch the axis so much is only pointed at
 TICKS = 3
+TINY = 1e-300
 HUGE = 1e300  # from which on a value counts as not finite: differences must be
 
 Points = tuple[Sequence[float], Sequence[float]]  # steps and values, all finite
@@ -150,7 +151,7 @@ def _scale(curves: Sequence[Points], limits: Sequence[float]) -> Scale | None:
         return None
     left, right = min(xs[0] for xs, _ in curves), max(xs[-1] for xs, _ in curves)
     low, high = min(min(ys) for _, ys in curves), max(max(ys) for _, ys in curves)
-    span = (high - low) or abs(high) * 0.1 or 1.0
+    span = (high - low) or (abs(high) * 0.1 if abs(high) > TINY else 1.0)
     near = [v for v in limits if low - FAR * span <= v <= high + FAR * span]
     low, high = min([low, *near]), max([high, *near])
     room = 0.04 * ((high - low) or span)
@@ -190,7 +191,8 @@ class _Plot:
     def level(self, limit: Limit) -> None:
         """A dashed line with its words, or an arrow to where it would be."""
         s = self._scale
-        row = round((s.high - limit.value) / (s.high - s.low) * (self._height - 1))
+        share = (s.high - limit.value) / (s.high - s.low)  # of a limit far away it may be infinite
+        row = round(min(max(share, -1.0), 2.0) * (self._height - 1))
         arrow = "↑ " if row < 0 else "↓ " if row >= self._height else ""
         row = min(max(row, 0), self._height - 1)
         words = f" {arrow}{limit.words} "[: self._width]
