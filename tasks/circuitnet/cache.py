@@ -12,11 +12,9 @@ import dataclasses
 import hashlib
 import io
 import json
-import logging
 import math
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +24,8 @@ from tasks.circuitnet.annotation import Row
 from tasks.circuitnet.split import Array, Maps, Split
 from tasks.circuitnet.tree import stamp
 
-say = logging.getLogger("circuitnet").warning
-
 VERSION = 1  # of the files
-TOLD_S = 10.0
+Progress = Callable[[int, int, str], None]
 
 
 def key(rows: Sequence[Row], root: Path, channels: int, kind: str) -> str:
@@ -39,14 +35,18 @@ def key(rows: Sequence[Row], root: Path, channels: int, kind: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def opened(split: Split, folder: Path, kind: str) -> Split:
+def silent(done: int, total: int, note: str) -> None:
+    """Progress that nobody follows."""
+
+
+def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -> Split:
     """The same layouts, read from the files in `folder`, which are made if they are not there.
 
     Raises:
         AssayError: maps of different shapes, values beyond float16, or no room.
     """
     if not folder.is_dir():
-        _make(split, folder, np.dtype(kind))
+        _make(split, folder, np.dtype(kind), progress)
     feature, label = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("feature", "label"))
 
     def one(i: int) -> Maps:
@@ -55,7 +55,7 @@ def opened(split: Split, folder: Path, kind: str) -> Split:
     return dataclasses.replace(split, one=one)
 
 
-def _make(split: Split, folder: Path, kind: np.dtype[np.floating]) -> None:
+def _make(split: Split, folder: Path, kind: np.dtype[np.floating], progress: Progress) -> None:
     part = folder.with_name(f"{folder.name}.part")
     feature, label = split.one(0)
     count = len(split)
@@ -66,12 +66,11 @@ def _make(split: Split, folder: Path, kind: np.dtype[np.floating]) -> None:
             Rows(part / "label.npy", (count, *label.shape), np.dtype("float32")) as labels,
         ):
             first = min(features.whole, labels.whole)
-            clock = _Clock(folder, first, count)
             for i in range(first, count):
                 feature, label = split.one(i)
                 features.put(i, feature, split.names[i])
                 labels.put(i, label, split.names[i])
-                clock.tell(i + 1)
+                progress(i + 1, count, f"maps into {folder.name}")
         part.rename(folder)
     except OSError as error:
         if folder.is_dir():  # another run was faster
@@ -121,20 +120,3 @@ class Rows:
             os.fsync(self.file.fileno())
         finally:
             self.file.close()
-
-
-class _Clock:
-    """Says how far a long making is."""
-
-    def __init__(self, folder: Path, first: int, count: int) -> None:
-        self.folder, self.first, self.count = folder, first, count
-        self.began = self.told = time.monotonic()
-
-    def tell(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self.told < TOLD_S and done < self.count:
-            return
-        self.told = now
-        rest = (now - self.began) / (done - self.first) * (self.count - done)
-        more = f", about {rest:.0f} s more" if rest else ""
-        say(f"cache {self.folder}: {done} of {self.count} maps{more}")

@@ -16,6 +16,7 @@ import numpy as np
 from core.errors import AssayError
 from core.kit import seed as seeds
 from tasks.circuitnet import annotation, cache, generated
+from tasks.circuitnet.cache import Progress, silent
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.names import parse
 from tasks.circuitnet.split import Maps, Split, channels_first
@@ -32,8 +33,10 @@ class Data:
     test: Split
 
 
-def read(cfg: CircuitnetConfig) -> Data:
+def read(cfg: CircuitnetConfig, progress: Progress = silent) -> Data:
     """All splits of a config; the validation layouts are taken out of the training ones.
+
+    `progress`: of a cache that is made.
 
     Raises:
         AssayError: a csv or a file is missing or bad, or too few layouts to split.
@@ -41,7 +44,7 @@ def read(cfg: CircuitnetConfig) -> Data:
     if cfg.dataroot is None:
         whole, test = generated.splits(cfg)
     else:
-        whole, test = (_files(cfg, cfg.dataroot, which) for which in ("train", "test"))
+        whole, test = (_files(cfg, cfg.dataroot, which, progress) for which in ("train", "test"))
     if cfg.select_on == "test":
         return Data(whole, test, test)
     chosen = _validation(whole.names, cfg.val_share)
@@ -80,7 +83,7 @@ def netlist(name: str) -> str:
     return "-".join(settings[k] for k in ("design", "flavour", "macros", "clock"))
 
 
-def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
+def _files(cfg: CircuitnetConfig, root: Path, which: str, progress: Progress) -> Split:
     """The layouts of an annotation file."""
     path = cfg.annotation(which)
     found = annotation.present(annotation.read(path), root, cfg.allow_missing)
@@ -105,7 +108,7 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str) -> Split:
         return split
     key = cache.key(rows, root, cfg.channels, cfg.cache)
     folder = (cfg.cache_dir or root / "cache") / f"{path.stem}-{cfg.cache}-{key}"
-    return cache.opened(split, folder, cfg.cache)
+    return cache.opened(split, folder, cfg.cache, progress)
 
 
 def read_map(path: Path, channels: int) -> np.ndarray:

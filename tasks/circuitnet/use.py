@@ -22,7 +22,7 @@ def evaluate(cfg: CircuitnetConfig, run: Run, *, ckpt: str = "") -> dict[str, fl
     official.check_device(cfg, run)
     if not (path := ckpt or cfg.pretrained):
         raise AssayError("eval needs a checkpoint", "Give --run <run>, or -o pretrained=...")
-    data = dataset.read(cfg)
+    data = dataset.read(cfg, run.progress)
     loaded = network.load(cfg, Path(path), run.device)
     found = evaluation.measure(cfg, loaded, data, run)
     if cfg.plot_roc:

@@ -45,7 +45,7 @@ MARKS = (10_000, 50_000, 100_000, 200_000)  # steps that the seed tested; kept i
 def data(cfg: CircuitnetConfig, run: Run) -> Data:
     """Open the maps; nothing is generated or read before it is needed."""
     official.check_device(cfg, run)
-    return dataset.read(cfg)
+    return dataset.read(cfg, run.progress)
 
 
 def train(cfg: CircuitnetConfig, data: Data, run: Run) -> Network:

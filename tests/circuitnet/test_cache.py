@@ -22,7 +22,14 @@ from tests.circuitnet.test_dataset import NAMES, folder, tiny
 
 def test_a_float32_cache_holds_the_bits_of_the_files(tmp_path: Path) -> None:
     root = folder(tmp_path / "d")
-    plain, kept = (dataset.read(tiny(dataroot=root, cache=c)) for c in ("off", "float32"))
+    told: list[tuple[int, int]] = []
+    plain, kept = (
+        dataset.read(
+            tiny(dataroot=root, cache=c), lambda done, total, _: told.append((done, total))
+        )
+        for c in ("off", "float32")
+    )
+    assert told == [(i, n) for n in (6, 2) for i in range(1, n + 1)]  # of the two csv files
     for which in ("train", "val", "test"):
         a, b = (getattr(data, which).maps(range(2)) for data in (plain, kept))
         for x, y in zip(a, b, strict=True):
