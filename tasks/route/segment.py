@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
 from tasks.route.log import say
 from tasks.route.models.samroad import CELL, SamRoad
+from tasks.route.partial import Predict, kept
 
 Map = NDArray[np.float32]  # H W in [0, 1]
 VERSION = 1  # of the stitching: part of what a cached map belongs to
@@ -49,7 +51,7 @@ def probability(
     if features is not None:
         prob = _finished(cfg, picture, decoded(net, features, picture.rgb.shape[:2], device))
     else:
-        prob = _segment(cfg, net, picture, device, progress)
+        prob = _segment(cfg, net, picture, device, progress, belongs)
     if cfg.cache_prob:
         keep(cfg.cache_prob, prob, belongs)
     return prob
@@ -62,13 +64,14 @@ def _segment(
     picture: Picture,
     device: str,
     progress: Callable[[int, int], None],
+    belongs: dict[str, Any],
 ) -> Map:
-    """The stitched windows."""
+    """The stitched windows; those of a run that was cut off are read where there is a cache."""
     image = torch.from_numpy(picture.rgb).permute(2, 0, 1)
     side = patch_of(cfg, net)
     net.eval()
 
-    def predict(rgb: Tensor) -> Tensor:
+    def windows(rgb: Tensor) -> Tensor:
         made: Tensor = net(rgb).sigmoid()
         if cfg.tta == "flip":
             for axes in ((-1,), (-2,), (-1, -2)):
@@ -76,16 +79,20 @@ def _segment(
             made = made / 4
         return made[:, None]
 
-    stride = min(cfg.stride, side)
-    made = stitch(
-        image,
-        predict,
-        tile=side,
-        stride=stride,
-        batch=cfg.infer_batch,
-        device=device,
-        progress=progress,
-    )
+    predict: Predict = windows
+    with contextlib.ExitStack() as stack:
+        if cfg.cache_prob:
+            about = {**belongs, "batch": cfg.infer_batch}
+            predict = stack.enter_context(kept(cfg.cache_prob, about, predict))
+        made = stitch(
+            image,
+            predict,
+            tile=side,
+            stride=min(cfg.stride, side),
+            batch=cfg.infer_batch,
+            device=device,
+            progress=progress,
+        )
     return _finished(cfg, picture, made[0].numpy())
 
 

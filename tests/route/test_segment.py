@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import AssayError
-from tasks.route import maps, regions, segment
+from tasks.route import maps, partial, regions, segment
 from tasks.route.config import RouteConfig
 from tasks.route.geotiff import Picture
 from tasks.route.models.segformer import Segformer
@@ -128,6 +128,46 @@ def test_a_cached_map_of_something_else_is_made_again(
     assert "made again: it belongs to other" in capsys.readouterr().err
     plain = segment.probability(cfg.model_copy(update={"cache_prob": None}), net, picture, "cpu")
     np.testing.assert_array_equal(fresh, plain)
+
+
+@pytest.mark.parametrize("change", ["nothing", "torn", "weights", "alive"])
+def test_windows_of_a_run_that_was_cut_off_are_taken_over(
+    tmp_path: Path,
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Three of six batches were made. What is cut in writing, or of another network, is not."""
+    cfg = cached(tmp_path, infer_batch=2)
+    whole = segment.probability(cfg.model_copy(update={"cache_prob": None}), Red(), PICTURE, "cpu")
+    cut = Red()
+
+    def killed(*_: object) -> None:
+        if cut.calls == 3:
+            raise KeyboardInterrupt
+
+    cut.register_forward_pre_hook(killed)
+    with pytest.raises(KeyboardInterrupt):
+        segment.probability(cfg, cut, PICTURE, "cpu")
+    (part,) = tmp_path.glob(".p.npy.*.part")
+    part.rename(tmp_path / ".p.npy.4000000.part")  # that process is gone
+    monkeypatch.setattr(partial.psutil, "pid_exists", lambda _: change == "alive")
+    if change == "torn":
+        with (tmp_path / ".p.npy.4000000.part").open("r+b") as file:
+            file.truncate(file.seek(0, 2) - 5)
+    net = Red(1.5 if change == "weights" else 1.0)
+    got = segment.probability(cfg, net, PICTURE, "cpu")
+    assert net.calls == {"nothing": 3, "torn": 4, "weights": 6, "alive": 6}[change]
+    told = capsys.readouterr().err
+    if change in ("nothing", "torn"):
+        assert f"{12 - 2 * net.calls} windows of a run that was cut off are taken over" in told
+    else:
+        assert "cut off" not in told
+    if change != "weights":
+        np.testing.assert_array_equal(got, whole)
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left - {".p.npy.4000000.part"} == {"p.npy", "p.json"}
+    assert (".p.npy.4000000.part" in left) == (change == "alive")
 
 
 def test_trust_takes_what_is_there(tmp_path: Path) -> None:
