@@ -98,6 +98,7 @@ def check(
     *,
     cells: int = 100,
     seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Compare for `cells` random cells (three quarters of them in the routes' cone) and parameters.
 
@@ -117,9 +118,11 @@ def check(
         for (name, p), g in zip(parameters.items(), grads[1:], strict=True)
     ]
     largest = float(grads[0].abs().max())
-    for y, x in _choose(grads[0][0], prob.detach()[0], cost.options.eps, cells, seed):
+    chosen = _choose(grads[0][0], prob.detach()[0], cost.options.eps, cells, seed)
+    for done, (y, x) in enumerate(chosen, 1):
         found = _slope(total, prob, (0, y, x))
         rows.append(_row(f"p[{y}, {x}]", grads[0][0, y, x].item(), found, largest))
+        progress(done, len(chosen))
     return Report(tuple(rows))
 
 

@@ -115,6 +115,7 @@ def gradcheck(cfg: RouteConfig, run: Run, *, cells: int = 100) -> Path:
         routing.loss_options(cfg),
         cells=cells,
         seed=run.seed,
+        progress=lambda done, total: run.progress(done, total, "cells"),
     )
     say(found.table())
     path = report.write(
