@@ -90,17 +90,22 @@ def settled(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Events without those that a later resume among them superseded."""
     left: list[dict[str, Any]] = []
     for event in events:
-        if event["kind"] == "resume":
-            left = [e for e in left if e.get("step", 0) <= event["step"]]
+        if event["kind"] == "resume" and _step(event):
+            left = [e for e in left if not _step(e) or e["step"] <= event["step"]]
         left.append(event)
     return left
+
+
+def _step(event: dict[str, Any]) -> bool:
+    """Whether it belongs to a step; a line that is damaged or of another version may not."""
+    return isinstance(event.get("step"), (int, float))
 
 
 def series(path: Path) -> dict[str, list[tuple[int, float | None]]]:
     """Every logged scalar as (step, value) rows; None is a value that was not finite."""
     out: dict[str, list[tuple[int, float | None]]] = {}
     for event in read(path):
-        if event["kind"] == "log":
+        if event["kind"] == "log" and _step(event) and isinstance(event.get("values"), dict):
             for name, value in event["values"].items():
                 out.setdefault(name, []).append((event["step"], value))
     return out
