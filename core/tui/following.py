@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,16 @@ class Following:
     def share(self) -> float | None:
         """How much is done; None before the first word of it."""
         return min(1.0, self.done / self.total) if self.total > 0 else None
+
+
+def ranked(names: Iterable[str], first: str | None) -> list[str]:
+    """Logged names, those of this metric first: measured before lost, of the whole before parts."""
+
+    def key(name: str) -> tuple[bool, bool, int, str]:
+        kind, _, metric = name.rpartition("/")
+        return metric != first, kind.startswith("loss"), name.count("/"), name
+
+    return sorted(names, key=key)
 
 
 def _number(value: Any) -> bool:

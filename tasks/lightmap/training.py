@@ -58,7 +58,7 @@ def _fit(
     past, opt = state["history"], state["opt"]
     base, seen = Base(cfg, data), Features(cfg, model.encoder, data.at(cfg.baseline_time))
     count = sum(p.numel() for p in model.parameters())
-    told = Told(cfg, run, f"a network of {count} weights")
+    told = Told(cfg, run, f"{count} weights")
     run.training_started()
     with ahead(cfg, lambda step: sample(cfg, base, run.seed, step)) as draw:
         for step in steps(cfg.total_steps, run, state, cfg.steps_per_epoch):

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from core import events
-from core.tui.following import Following
+from core.tui.following import Following, ranked
 
 GOOD = """\
 {"t": 0, "kind": "log", "step": 1, "values": {"error": 0.5}}
@@ -40,6 +40,11 @@ def test_numbers_that_are_none_are_gaps_or_left_out(tmp_path: Path) -> None:
     assert (run.done, run.total, run.note, run.share) == (1, 4, "go", 0.25)
     assert math.isnan(run.last("error") or 0.0)
     assert events.series(file)["error"][0] == (1, 0.5)  # for pages and comparisons
+
+
+def test_a_metric_is_shown_before_its_loss_and_the_whole_before_its_parts() -> None:
+    names = ["loss/ssim", "lr", "val/0/ssim", "val_given/ssim", "loss/l2", "val/ssim"]
+    assert ranked(names, "ssim")[:4] == ["val/ssim", "val_given/ssim", "val/0/ssim", "loss/ssim"]
 
 
 def test_what_came_after_the_checkpoint_of_a_resumed_run_is_forgotten(tmp_path: Path) -> None:

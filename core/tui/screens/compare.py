@@ -14,6 +14,7 @@ from textual.widget import Widget
 from core import compare, events
 from core.ledger.record import RunRecord
 from core.tui import words
+from core.tui.following import ranked
 from core.tui.screens.page import Page
 from core.tui.source import Source
 from core.tui.widgets.curve import Curve, Series
@@ -91,8 +92,9 @@ class Compare(Page):
         if self._found is None:
             return
         curve = self.query_one(Curve)
-        first = self._found.records[0].primary
-        names = sorted(self._found.curves, key=lambda n: (n.rpartition("/")[2] != first, n))
+        drawn = self._found.curves
+        names = ranked(drawn, self._found.records[0].primary)
+        names.sort(key=lambda name: -len(drawn[name]))  # what most of them logged is compared first
         name = names[self._at % len(names)] if names else ""
         curve.border_title = Content(name or "Curves")
         curve.border_subtitle = "log" if self._log else ""

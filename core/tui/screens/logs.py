@@ -165,7 +165,7 @@ def _workers(source: Source) -> Iterator[LogFile]:
         state = words.state("running") if one.led() else Cell("")
         for path in sorted(one.path.glob("*.log")):
             if path.name != "optuna.log" and path.stat().st_size:
-                name = f"{one.plan.id} {path.stem}"
+                name = f"{path.stem} {one.plan.id}"  # what differs first: the end may be cut
                 yield LogFile(
                     f"{one.plan.id}/{path.name}", path, (name, state, words.age(one.plan.created))
                 )

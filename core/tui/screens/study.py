@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from core.tui import sheet, study_view, trials
-from core.tui.following import Following
+from core.tui.following import Following, ranked
 from core.tui.growing import Growing
 from core.tui.pace import Pace
 from core.tui.screens.steering import Steering
@@ -168,8 +168,7 @@ class Study(Steering):
         run = self._runs.get(self.query_one("#trials", Rows).chosen or "")
         if run is None or self.found is None:
             return []
-        first = self.found.summary.metric.name
-        return sorted(run.steps, key=lambda n: (n.rpartition("/")[2] != first, n))
+        return ranked(run.steps, self.found.summary.metric.name)
 
     def _plot(self) -> None:
         curve = self.query_one(Curve)
