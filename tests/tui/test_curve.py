@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.tui.widgets.curve import Limit, Scale, Series, decimate, draw
@@ -20,6 +20,7 @@ def lines(series: Series, *limits: Limit) -> list[str]:
     return ["".join(text for text, _ in row) for row in rows]
 
 
+@example(points=[(0, 1e-310), (1, 2e-310)], log=False)  # the limit is infinitely many of its spans away
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), NUMBERS), max_size=300), st.booleans())
 def test_anything_that_may_be_logged_is_drawn(points: list[tuple[int, float]], log: bool) -> None:
