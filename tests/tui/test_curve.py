@@ -20,7 +20,7 @@ def lines(series: Series, *limits: Limit) -> list[str]:
     return ["".join(text for text, _ in row) for row in rows]
 
 
-@example(points=[(0, 1e-310), (1, 2e-310)], log=False)  # the limit is infinitely many of its spans away
+@example(points=[(0, 1e-310), (1, 2e-310)], log=False)  # a limit is inf spans away
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), NUMBERS), max_size=300), st.booleans())
 def test_anything_that_may_be_logged_is_drawn(points: list[tuple[int, float]], log: bool) -> None:
