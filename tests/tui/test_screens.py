@@ -256,6 +256,8 @@ def test_brackets_are_letters_and_no_markup(history: Project) -> None:
                 file.write(json.dumps(line) + "\n")
         await press(pilot, "3")
         rows(pilot, "#trials").choose(run)
+        await until(pilot, lambda: "error of #" in text(pilot))
+        await press(pilot, "v")
         await until(pilot, lambda: "a[/b]/error of #" in text(pilot))
 
     drive(history, scene)

@@ -113,13 +113,13 @@ class Logs(Page):
         lines.border_title = Content(str(file.row[0]))
         if file.path is None:
             lines.append(["its folder is not on this machine"])
+        self.on_lines_changed()
         self._tail()
 
     def _tail(self) -> None:
-        if self._open is not None and self.is_current:
-            lines = self.query_one(Lines)
-            lines.append(self._open.new())
-            lines.border_subtitle = Content(lines.state)
+        if self._open is not None and self.is_current and (new := self._open.new()):
+            self.query_one(Lines).append(new)
+            self.on_lines_changed()
 
     def on_lines_changed(self) -> None:
         """Say so in the frame."""
