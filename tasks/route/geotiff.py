@@ -21,6 +21,7 @@ DEGREE_M = 111_320.0  # one degree of latitude, metres
 EARTH_M = 6_378_137.0  # radius that Web Mercator takes
 GEO_KEYS, PIXEL_SCALE, TIE_POINT, NODATA = 34735, 33550, 33922, 42113
 GEOGRAPHIC, PROJECTED, MODEL, POINT, UNITS = 2048, 3072, 1024, 1025, 3076  # keys inside GEO_KEYS
+USER_DEFINED = 32767  # a projection that has no code
 UNIT_M = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937}  # metre, foot, US survey foot
 WEB_MERCATOR = (3857, 3785, 900913)
 
@@ -217,5 +218,6 @@ def _geo(tags: dict[int, Any]) -> Geo | None:
     epsg = keys.get(GEOGRAPHIC if geographic else PROJECTED)
     corner = 0.5 if keys.get(POINT) == 2 else 0.0  # PixelIsPoint: the tie is a pixel's centre
     x0, y0 = x - (column + corner) * dx, y + (row + corner) * dy
-    unit_m = UNIT_M.get(keys[UNITS]) if UNITS in keys else 1.0 if epsg else None
+    told = epsg not in (None, 0, USER_DEFINED)
+    unit_m = UNIT_M.get(keys[UNITS]) if UNITS in keys else 1.0 if told else None
     return Geo(x0, y0, dx, dy, epsg, geographic, unit_m)

@@ -29,15 +29,18 @@ class Made(NamedTuple):
 def _tell(run: Run) -> Callable[[int, int], None]:
     """Says how far a long segmentation is: a bar after two seconds, a line each ten."""
     began = told = time.monotonic()
+    before = 0  # windows of the first moments: those of a run that was cut off are read at once
 
     def tell(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal told, before
         now = time.monotonic()
+        if now - began < 1:
+            before = done
         if now - began > 2:
             run.progress(done, total, "windows")
         if now - told > 10 and done < total:
             told = now
-            left = (now - began) * (total - done) / done
+            left = (now - began) * (total - done) / max(done - before, 1)
             say(f"window {done} of {total}, {left:.0f} s left")
 
     return tell

@@ -77,8 +77,10 @@ def dataset(cfg: RouteConfig, model: Model, data: Data, run: Run) -> Values:
     data.clock.add("segment", seconds)
     values = _routes(cfg, model, scenes, run, data.clock)
     roads: Values = dict(counts.scores())
-    chosen: Values = {"val_dist_mre": quick(cfg, model, data.val, None, run)["dist_mre"]}
-    return {**roads, **values, **chosen, "segment_s": seconds, **_process(run)}
+    chosen: float | Absent = Absent(reason="no steps: no checkpoint was chosen")
+    if cfg.total_steps:
+        chosen = quick(cfg, model, data.val, None, run)["dist_mre"]
+    return {**roads, **values, "val_dist_mre": chosen, "segment_s": seconds, **_process(run)}
 
 
 def whole(cfg: RouteConfig, model: Model, asked: Scene, run: Run, clock: Clock) -> Values:
@@ -113,7 +115,7 @@ def _routes(
     cfg: RouteConfig, model: Model, scenes: Sequence[Scene], run: Run, clock: Clock
 ) -> Values:
     """Distances, paths, the tube and the solver's effort, over all questions; writes the report."""
-    start = Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
+    start = Router(cfg, with_weights(cfg).scalars)
     answers, founds, losses, gaps = [], [], [], []
     traced: list[Way | None] = []
     similar: list[float] = []

@@ -45,9 +45,9 @@ def probability(
     """
     belongs = fingerprint(cfg, net, picture, features) if cfg.cache_prob else {}
     if cfg.cache_prob:
-        kept = recall(cfg.cache_prob, belongs, picture.rgb.shape[:2], cfg.cache_policy)
-        if kept is not None:
-            return kept
+        found = recall(cfg.cache_prob, belongs, picture.rgb.shape[:2], cfg.cache_policy)
+        if found is not None:
+            return found
     if features is not None:
         prob = _finished(cfg, picture, decoded(net, features, picture.rgb.shape[:2], device))
     else:

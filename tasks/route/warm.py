@@ -1,4 +1,4 @@
-"""Machine code before the clock starts: what compiling takes is no solver's time (R4.3)."""
+"""The CPU's machine code before the clock starts: compiling is no solver's time (R4.3)."""
 
 from __future__ import annotations
 

@@ -367,7 +367,7 @@ def visualise(cfg: RouteConfig, model: Model, data: Data, out: Path, run: Run) -
     else:
         region = data.test[0]
         asked = pictures.example(cfg, region, maps.of(cfg, model.net, region, run).prob)
-    before = routing.Router(cfg, with_weights(cfg).scalars if cfg.whole else {})
+    before = routing.Router(cfg, with_weights(cfg).scalars)
     with data.clock.part("vis"):
         made = pictures.all_of(cfg, model, before, asked, out)
     written = report.timed(run.dir / "report.json", data.clock)

@@ -99,7 +99,7 @@ def test_the_exponential_cost_is_the_origins() -> None:
 
 def test_metrics_are_named_after_the_data_that_they_are_measured_on(make_run: MakeRun) -> None:
     """The judged cities decide them; what chose the checkpoint or was trained on does not."""
-    cfg = config(model="mask", seg_steps=0, steps=0, mask_noise=0.5)
+    cfg = config(model="mask", seg_steps=0, steps=1, mask_noise=0.5)
     run = make_run(cfg)
     data = work.data(cfg, run)
     model = Model(torch.nn.Identity(), routing.Router(cfg), None, [])

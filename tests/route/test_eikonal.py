@@ -82,6 +82,26 @@ def rough(seed: int, shape: tuple[int, int] = (37, 52), top: float = 21.0) -> np
     return 1 + (top - 1) * np.random.default_rng(seed).random(shape) ** 2
 
 
+@pytest.mark.parametrize("stencil", [4, 8])
+def test_a_front_that_outgrows_the_queue_makes_it_larger(
+    stencil: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of sources at once: more entries than the queue begins with."""
+    rng = np.random.default_rng(4)
+    cost, src = 1 + 0.5 * rng.random((400, 403)), rng.integers(0, 400, (6000, 2))
+    grown = []
+    resize = np.resize
+
+    def noted(array: np.ndarray, size: int) -> np.ndarray:
+        grown.append(size)
+        return resize(array, size)
+
+    monkeypatch.setattr(cpu.np, "resize", noted)
+    got = times(cost, src, stencil)
+    assert grown
+    np.testing.assert_allclose(got, times(cost, src, stencil, backend="torch"), rtol=1e-12)
+
+
 @pytest.mark.parametrize(("stencil", "limit"), [(4, 0.03), (8, 0.008)])
 def test_uniform_cost_gives_the_distance_and_halving_the_grid_halves_the_error(
     stencil: int, limit: float

@@ -203,6 +203,7 @@ def test_web_mercator_metres_shrink_with_latitude(tmp_path: Path) -> None:
     [
         ((3072, 0, 1, 2227, 3076, 0, 1, 9003), 2 * 1200 / 3937),  # California in survey feet
         ((3072, 0, 1, 32767, 3076, 0, 1, 9001), 2.0),  # a projection of one's own, in metres
+        ((3072, 0, 1, 32767, 1025, 0, 1, 1), None),  # ... in who knows what
         ((3072, 0, 1, 32611, 1025, 0, 1, 1), 2.0),
         ((3072, 0, 1, 32611, 3076, 0, 1, 9030), None),  # nautical miles
         ((), None),  # where a pixel lies, but not in which units

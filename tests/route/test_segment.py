@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,10 +151,13 @@ def test_windows_of_a_run_that_was_cut_off_are_taken_over(
     with pytest.raises(KeyboardInterrupt):
         segment.probability(cfg, cut, PICTURE, "cpu")
     (part,) = tmp_path.glob(".p.npy.*.part")
-    part.rename(tmp_path / ".p.npy.4000000.part")  # that process is gone
+    own = f".{os.getpid()}."
+    dead = part.rename(part.with_name(part.name.replace(own, ".4000001.")))  # that process is gone
+    other = dead.with_name(dead.name.replace("4000001", "4000000")[:-21] + f"{0:016x}.part")
+    other.write_bytes(b"of another map")
     monkeypatch.setattr(partial.psutil, "pid_exists", lambda _: change == "alive")
     if change == "torn":
-        with (tmp_path / ".p.npy.4000000.part").open("r+b") as file:
+        with dead.open("r+b") as file:
             file.truncate(file.seek(0, 2) - 5)
     net = Red(1.5 if change == "weights" else 1.0)
     got = segment.probability(cfg, net, PICTURE, "cpu")
@@ -165,9 +169,27 @@ def test_windows_of_a_run_that_was_cut_off_are_taken_over(
         assert "cut off" not in told
     if change != "weights":
         np.testing.assert_array_equal(got, whole)
-    left = {p.name for p in tmp_path.iterdir()}
-    assert left - {".p.npy.4000000.part"} == {"p.npy", "p.json"}
-    assert (".p.npy.4000000.part" in left) == (change == "alive")
+    left = {p.name for p in tmp_path.iterdir()} - {"p.npy", "p.json"}
+    assert left == ({dead.name, other.name} if change == "alive" else set())
+
+
+def test_a_full_disk_ends_the_keeping_and_not_the_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = cached(tmp_path, infer_batch=2)
+    whole = segment.probability(cfg.model_copy(update={"cache_prob": None}), Red(), PICTURE, "cpu")
+    real, calls = np.save, []
+
+    def save(file: object, array: np.ndarray) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("No space left on device")
+        real(file, array)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(partial.np, "save", save)
+    np.testing.assert_array_equal(segment.probability(cfg, Red(), PICTURE, "cpu"), whole)
+    assert len(calls) == 3  # two batches, and the cache itself
+    assert capsys.readouterr().err.count("No space left on device") == 1
 
 
 def test_trust_takes_what_is_there(tmp_path: Path) -> None:

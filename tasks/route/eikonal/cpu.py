@@ -37,7 +37,7 @@ CHUNK = 128  # entries, a power of two
 SHIFT, WITHIN = 7, CHUNK - 1  # entry >> SHIFT is its chunk, entry & WITHIN its place there
 BATCH = 4  # entries whose offers are computed together
 AHEAD = 8  # entries between prefetch and use
-MAX_BUCKETS = 16384
+MAX_BUCKETS = 16384  # of CHUNK entries at least: 50 MB
 MAX_SCAN = 1024.0  # mean/least cost beyond which empty buckets would outnumber cells
 RANGE = (1e-30, 1e30)  # of cost: its squares stay finite and normal
 
