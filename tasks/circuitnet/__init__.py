@@ -218,7 +218,7 @@ task = Task[CircuitnetConfig](
         "sensitivity": "tasks.circuitnet.sensitivity:sensitivity",
         "curves": "tasks.circuitnet.use:curves",
     },
-    evaluator=(
+    evaluator=(  # with what makes generated maps, which have no digest of their own
         "tasks.circuitnet.work",
         "tasks.circuitnet.evaluation",
         "tasks.circuitnet.metrics",
@@ -226,7 +226,19 @@ task = Task[CircuitnetConfig](
         "tasks.circuitnet.curves",
         "tasks.circuitnet.predictors",
         "tasks.circuitnet.network",
+        "tasks.circuitnet.split",
+        "tasks.circuitnet.dataset",
+        "tasks.circuitnet.annotation",
+        "tasks.circuitnet.names",
+        "tasks.circuitnet.cache",
+        "tasks.circuitnet.generated",
         "tasks.circuitnet.preprocess",
         "tasks.circuitnet.resize",
+        "tasks.circuitnet.synth",
+        "tasks.circuitnet.floorplan",
+        "tasks.circuitnet.netlist",
+        "tasks.circuitnet.rudy",
+        "tasks.circuitnet.router",
+        "tasks.circuitnet.route_kernels",
     ),
 )

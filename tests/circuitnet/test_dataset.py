@@ -1,5 +1,7 @@
 """The maps of a run: splits, generated designs, and a user's folder from end to end."""
 
+import ast
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +179,20 @@ def test_the_launch_form_says_what_a_run_would_be_refused_for(tmp_path: Path) ->
     (look,) = preflight._inputs(source, "circuitnet", study, {})
     assert look.state == "bad"
     assert "line 1 has 1 columns" in look.found
+
+
+def test_what_makes_and_judges_test_maps_is_in_the_evaluators_digest() -> None:
+    """All that evaluation imports, but the network, which is judged, and what changes no map."""
+    apart = {"config", "model", "quantise", "weights", "ahead", "raw", "tree"}
+    found, todo = set(), {"evaluation"}
+    while todo:
+        found.add(name := todo.pop())
+        source = importlib.import_module(f"tasks.circuitnet.{name}").__file__
+        for node in ast.walk(ast.parse(Path(str(source)).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "") == "tasks.circuitnet":
+                todo |= {a.name for a in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tasks."):
+                todo.add(str(node.module).split(".")[2])
+        todo -= found | apart
+    assert {"split", "generated", "synth", "route_kernels"} <= found
+    assert found | {"work"} == {m.rpartition(".")[2] for m in task.evaluator}
