@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,16 @@ from core.contract import Task, TaskConfig
 from core.errors import AssayError
 from core.ledger.record import Data
 from core.project import Project
+
+
+def declared(project: Project, task: Task[Any], cfg: TaskConfig) -> Mapping[str, Path]:
+    """What a task says it reads, absolute: as in the worker, paths start at the project's root.
+
+    The working directory is never changed, since the screens call this in a thread.
+    """
+    paths = {name: project.root / value for name, value in cfg if isinstance(value, Path)}
+    found = task.inputs(cfg.model_copy(update=paths))
+    return {name: project.root / path for name, path in found.items()}
 
 
 def digest(project: Project, task: Task[Any], cfg: TaskConfig) -> list[Data]:
@@ -22,8 +33,7 @@ def digest(project: Project, task: Task[Any], cfg: TaskConfig) -> list[Data]:
     """
     cache = _Cache(project.store / "inputs.json")
     out = []
-    for name, path in sorted(task.inputs(cfg).items()):
-        full = path if path.is_absolute() else project.root / path
+    for name, full in sorted(declared(project, task, cfg).items()):
         if not full.exists():
             raise AssayError(
                 f"{task.name}: input '{name}' is not there: {full}",

@@ -76,7 +76,7 @@ def _inputs(
     source: Source, task: str, study: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> list[Look]:
     """Files and folders that the config reads."""
-    from core import plan, registry
+    from core import inputs, plan, registry
     from core.config import Layer
 
     found = registry.load(source.project).find(task)
@@ -84,10 +84,10 @@ def _inputs(
         source.project, task, layers=[Layer("study", study["config"])], overrides=overrides
     )
     try:
-        paths = found.inputs(found.config.model_validate(spec.config))
+        paths = inputs.declared(source.project, found, found.config.model_validate(spec.config))
     except AssayError as error:
         return [Look("bad", "data", str(error))]
-    gone = [f"{name}: {p}" for name, p in paths.items() if not (source.project.root / p).exists()]
+    gone = [f"{name}: {p}" for name, p in paths.items() if not p.exists()]
     if gone:
         return [Look("bad", "data", f"not there: {', '.join(gone)}")]
     names = ", ".join(f"{name} ({Path(p).name})" for name, p in paths.items())

@@ -165,6 +165,27 @@ def test_a_run_on_a_bad_csv_or_missing_maps_is_refused_before_it_starts(tmp_path
         task.inputs(tiny(dataroot=root, allow_missing=True))
 
 
+def test_inputs_are_looked_for_from_the_projects_root_wherever_the_caller_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core import inputs
+    from core.project import Project
+
+    folder(tmp_path / "d")
+    (tmp_path / "below").mkdir()
+    there = Project(tmp_path, tmp_path / ".assay", None)
+    cfg = tiny(dataroot="d", ann_file_test="d/test.csv")
+    found = []
+    for place in (tmp_path, tmp_path / "below"):
+        monkeypatch.chdir(place)
+        found.append(inputs.digest(there, task, cfg))
+    assert [d.files for d in found[0]] == [8, 8, 1, 1]
+    assert found[0] == found[1]
+    (tmp_path / "d" / "label" / f"{NAMES[0]}.npy").unlink()
+    with pytest.raises(AssayError, match="lacks files of 1 of 6 rows"):
+        inputs.digest(there, task, cfg)
+
+
 def test_the_launch_form_says_what_a_run_would_be_refused_for(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
