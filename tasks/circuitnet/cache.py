@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,16 +41,28 @@ def silent(done: int, total: int, note: str) -> None:
 
 
 def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -> Split:
-    """The same layouts, read from the files in `folder`, which are made if they are not there.
+    """The same layouts, read from the files in `folder`.
+
+    These are opened, and made if they are not there, when the first map is asked for, in whatever
+    thread that is: who needs the test maps alone copies no training maps.
 
     Raises:
-        AssayError: maps of different shapes, values beyond float16, or no room.
+        AssayError: from that map on: maps of different shapes, values beyond float16, or no room.
     """
-    if not folder.is_dir():
-        _make(split, folder, np.dtype(kind), progress)
-    feature, label = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("feature", "label"))
+    guard = threading.Lock()
+    found: list[Array] = []
+
+    def files() -> list[Array]:
+        with guard:
+            if not found:
+                if not folder.is_dir():
+                    _make(split, folder, np.dtype(kind), progress)
+                both = (folder / f"{name}.npy" for name in ("feature", "label"))
+                found.extend([np.load(path, mmap_mode="r") for path in both])
+        return found
 
     def one(i: int) -> Maps:
+        feature, label = files()
         return np.array(feature[i], np.float32), np.array(label[i])
 
     return dataclasses.replace(split, one=one)

@@ -73,7 +73,7 @@ def export(
     files = [write(net, shape, folder / NAMES["fp32"])]
     if int8:
         files.append(quantise(files[0], features, folder / NAMES["int8"]))
-    x, test = features[0][:1], dataset.read(cfg).test
+    x, test = features[0][:1], dataset.read(cfg, run.progress).test
     if x.shape != shape:
         x = np.random.default_rng(0).random(shape, dtype=np.float32)
     fits = test.one(0)[0].shape == shape[1:]

@@ -58,7 +58,7 @@ def inputs(cfg: CircuitnetConfig) -> Iterator[tuple[str, Array]]:
     """
     path = cfg.infer_input
     if path is None:
-        test = dataset.read(cfg).test
+        test = dataset.read(cfg.model_copy(update={"cache": "off"})).test  # few: not worth a copy
         for i in range(min(cfg.infer_maps, len(test))):
             yield test.names[i].replace(" ", "_"), test.feature(i)
         return

@@ -63,7 +63,7 @@ def load(cfg: CircuitnetConfig, path: Path, device: str) -> Network:
 
 def calibration(cfg: CircuitnetConfig) -> Iterator[Tensor]:
     """Features of the first training maps, a batch at a time."""
-    train = dataset.read(cfg).train
+    train = dataset.read(cfg.model_copy(update={"cache": "off"})).train  # few: not worth a copy
     some = dataclasses.replace(train, names=train.names[: cfg.calib_maps])
     for feature, _ in some.batches(cfg.eval_batch):
         yield torch.from_numpy(feature)

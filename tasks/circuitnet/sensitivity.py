@@ -60,7 +60,7 @@ def sensitivity(
     folder = Path(out) if out else run.dir / "sensitivity"
     folder.mkdir(parents=True, exist_ok=True)
     plain = cfg.model_copy(update={"precision": "FP32", "qat_steps": 0})
-    test = dataset.read(plain).test
+    test = dataset.read(plain, run.progress).test
     whole = network.load(plain, Path(ckpt), run.device)
     base = scored(whole, test, cfg.eval_batch, NAMES)
     ways = list(_ways(plain, flavours, precisions, leaves))

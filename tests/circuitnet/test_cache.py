@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from core.errors import AssayError
 from core.testing import tiny_run
-from tasks.circuitnet import cache, dataset, task
+from tasks.circuitnet import cache, dataset, maps, network, task
 from tasks.circuitnet.ahead import Ahead
 from tasks.circuitnet.split import Split
 from tests.circuitnet.test_dataset import NAMES, folder, tiny
@@ -29,12 +30,12 @@ def test_a_float32_cache_holds_the_bits_of_the_files(tmp_path: Path) -> None:
         )
         for c in ("off", "float32")
     )
-    assert told == [(i, n) for n in (6, 2) for i in range(1, n + 1)]  # of the two csv files
     for which in ("train", "val", "test"):
         a, b = (getattr(data, which).maps(range(2)) for data in (plain, kept))
         for x, y in zip(a, b, strict=True):
             assert x.dtype == y.dtype == np.float32
             assert x.tobytes() == y.tobytes()
+    assert told == [(i, n) for n in (6, 2) for i in range(1, n + 1)]  # of the two csv files
     (made,) = (root / "cache").glob("test-float32-*")
     want = [np.load(root / "feature" / f"{n}.npy").transpose(2, 0, 1) for n in NAMES[-2:]]
     np.testing.assert_array_equal(np.load(made / "feature.npy"), np.float32(want))
@@ -66,7 +67,7 @@ def test_other_maps_never_come_from_an_old_cache(tmp_path: Path, change: str) ->
         (root / "test.csv").write_text("\n".join(reversed(lines)) + "\n")
     else:
         with pytest.raises(AssayError, match=r"expected \(H, W, 9\)"):
-            dataset.read(tiny(dataroot=root, cache="float32", task="drc_routenet"))
+            dataset.read(tiny(dataroot=root, cache="float32", task="drc_routenet")).test.one(0)
         return
     for kind in ("off", "float32"):
         after = dataset.read(tiny(dataroot=root, cache=kind)).test.maps([0])[0]
@@ -87,7 +88,7 @@ def dying(self, number, values, name):
         self.file.write(b"torn"); self.file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 cache.Rows.put = dying
-dataset.read(tiny(dataroot=Path({str(root)!r}), cache="float32"))
+dataset.read(tiny(dataroot=Path({str(root)!r}), cache="float32")).train.one(0)
 """
     done = subprocess.run([sys.executable, "-c", child], check=False, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -104,6 +105,7 @@ dataset.read(tiny(dataroot=Path({str(root)!r}), cache="float32"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "read_map", reading)
         again = dataset.read(tiny(dataroot=root, cache="float32"))
+        again.train.one(0)
     assert NAMES[1] not in read
     assert NAMES[4] in read
     for want, got in ((whole.train, again.train), (whole.val, again.val)):
@@ -125,6 +127,7 @@ def test_two_that_make_it_at_once_both_have_it(tmp_path: Path) -> None:
 
     def make() -> None:
         found.append(cache.opened(Split(NAMES[:6], one), root / "cache" / "x", "float32"))
+        found[-1].one(0)
 
     both = [threading.Thread(target=make) for _ in range(2)]
     for thread in both:
@@ -138,15 +141,33 @@ def test_a_cache_that_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
     root = folder(tmp_path / "d")
     np.save(root / "feature" / f"{NAMES[-1]}.npy", np.full((16, 16, 3), 1e6))
     with pytest.raises(AssayError, match=f"{NAMES[-1]} has values beyond float16"):
-        dataset.read(tiny(dataroot=root, cache="float16"))
+        dataset.read(tiny(dataroot=root, cache="float16")).test.one(0)
     for kind, depth in (("feature", 3), ("label", 1)):
         np.save(root / kind / f"{NAMES[-1]}.npy", np.zeros((20, 20, depth)))
     with pytest.raises(AssayError, match=rf"{NAMES[-1]} has shape \(3, 20, 20\)"):
-        dataset.read(tiny(dataroot=root, cache="float32"))
+        dataset.read(tiny(dataroot=root, cache="float32")).test.one(0)
     (tmp_path / "file").touch()
     with pytest.raises(AssayError, match="cannot write the cache") as refused:
-        dataset.read(tiny(dataroot=root, cache="float32", cache_dir=tmp_path / "file" / "in"))
+        dataset.read(
+            tiny(dataroot=root, cache="float32", cache_dir=tmp_path / "file" / "in")
+        ).test.one(0)
     assert "cache=off" in refused.value.hint
+
+
+def test_only_maps_that_are_asked_for_are_copied_and_once_for_all_threads(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    told: list[int] = []
+    data = dataset.read(tiny(dataroot=root, cache="float32"), lambda done, *_: told.append(done))
+    assert not (root / "cache").exists()
+    with ThreadPoolExecutor(4) as threads:
+        assert len(list(threads.map(data.test.one, [0, 1] * 4))) == 8
+    (made,) = (root / "cache").iterdir()
+    assert made.name.startswith("test-")
+    assert told == [1, 2]
+    given = {"dataroot": root, "cache": "float32", "calib_maps": 2, "infer_maps": 1}
+    few = tiny(**given, cache_dir=tmp_path / "kept")
+    assert len(list(network.calibration(few))) == len(list(maps.inputs(few))) == 1
+    assert not (tmp_path / "kept").exists()
 
 
 def test_runs_are_equal_bit_for_bit_whatever_reads_their_maps(tmp_path: Path) -> None:
