@@ -114,7 +114,7 @@ class Rows:
         if values.shape != self.shape:
             raise AssayError(
                 f"{name} has shape {values.shape}, maps before it {self.shape}",
-                "A cache holds maps of one size: preprocess them to one, or set cache=off",
+                "Preprocess them to one size",
                 code="bad_shape",
             )
         with np.errstate(over="ignore"):

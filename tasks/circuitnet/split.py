@@ -57,13 +57,8 @@ class Split:
             AssayError: they differ in size.
         """
         found = [self.one(int(i)) for i in which]
-        sizes = {f.shape for f, _ in found}
-        if len(sizes) > 1:
-            raise AssayError(
-                f"maps of different shapes in one batch: {', '.join(map(str, sorted(sizes)))}",
-                "Preprocess them to one size",
-                code="bad_shape",
-            )
+        for i, (feature, _) in zip(which, found, strict=True):
+            self._fits(int(i), feature, found[0][0])
         features, labels = zip(*found, strict=True)
         return np.stack(features), np.stack(labels)
 
@@ -101,12 +96,27 @@ class Split:
 
     @functools.cached_property
     def mean_label(self) -> Float[np.ndarray, "H W"]:
-        """The mean of all labels: the best prediction that sees no feature."""
-        total, count = np.zeros(1), 0
-        for i in range(len(self)):
-            total, count = total + self.one(i)[1][0].astype(np.float64), count + 1
-        mean: Array = (total / count).astype(np.float32)
+        """The mean of all labels: the best prediction that sees no feature.
+
+        Raises:
+            AssayError: they differ in size.
+        """
+        first = self.one(0)[1]
+        total = first[0].astype(np.float64)
+        for i in range(1, len(self)):
+            label = self.one(i)[1]
+            self._fits(i, label, first)
+            total += label[0]
+        mean: Array = (total / len(self)).astype(np.float32)
         return mean
+
+    def _fits(self, i: int, found: Array, first: Array) -> None:
+        if found.shape != first.shape:
+            raise AssayError(
+                f"{self.names[i]} has shape {found.shape}, maps before it {first.shape}",
+                "Preprocess them to one size",
+                code="bad_shape",
+            )
 
 
 def _moved(predicted: Array, seen: Seen) -> Array:

@@ -13,6 +13,7 @@ from core.testing import tiny_run
 from core.testing.tiny import tiny_config
 from tasks.circuitnet import dataset, task
 from tasks.circuitnet.config import CircuitnetConfig
+from tasks.circuitnet.split import Split
 
 NAMES = [f"{i}-{d}-a-1-c2-u0.{i}-m1-p1-f0" for d in ("RISCY", "zero-riscy") for i in range(4)]
 
@@ -135,6 +136,17 @@ def test_bad_files_are_named_with_what_was_expected(
     with pytest.raises(AssayError, match=said) as refused:
         dataset.read(tiny(dataroot=root)).test.maps([0, 1])
     assert NAMES[-1] in str(refused.value)
+
+
+@pytest.mark.parametrize("side", [1, 20])  # of one pixel, arithmetic would spread it
+def test_training_maps_of_two_sizes_are_refused_by_name(side: int) -> None:
+    def one(i: int) -> Any:
+        return tuple(np.ones((c, *[side if i == 2 else 16] * 2), np.float32) for c in (3, 1))
+
+    split = Split(NAMES[:4], one)
+    for asked in (lambda: split.mean_label, lambda: split.maps([1, 2])):
+        with pytest.raises(AssayError, match=rf"{NAMES[2]} has shape .*{side}.*16, 16"):
+            asked()
 
 
 def test_missing_files_can_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
