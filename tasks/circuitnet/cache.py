@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,10 +30,11 @@ VERSION = 1  # of the files
 Progress = Callable[[int, int, str], None]
 
 
-def key(rows: Sequence[Row], root: Path, channels: int, kind: str) -> str:
-    """What the files are made from, as a name."""
+def key(rows: Sequence[Row], root: Path, channels: int, kind: str, *, shared: bool = False) -> str:
+    """What the files are made from, as a name; `shared`: beside those of other data roots."""
     made_from = [[*row, *stamp(root / row.feature), *stamp(root / row.label)] for row in rows]
-    text = json.dumps([VERSION, kind, channels, made_from])
+    where = [str(root.resolve())] if shared else []
+    text = json.dumps([VERSION, kind, channels, made_from, *where])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -47,7 +49,8 @@ def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -
     thread that is: who needs the test maps alone copies no training maps.
 
     Raises:
-        AssayError: from that map on: maps of different shapes, values beyond float16, or no room.
+        AssayError: from that map on: maps of different shapes, values beyond float16, no room, or
+            files that are damaged.
     """
     guard = threading.Lock()
     found: list[Array] = []
@@ -57,8 +60,7 @@ def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -
             if not found:
                 if not folder.is_dir():
                     _make(split, folder, np.dtype(kind), progress)
-                both = (folder / f"{name}.npy" for name in ("feature", "label"))
-                found.extend([np.load(path, mmap_mode="r") for path in both])
+                found.extend(_load(folder))
         return found
 
     def one(i: int) -> Maps:
@@ -68,12 +70,26 @@ def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -
     return dataclasses.replace(split, one=one)
 
 
+def _load(folder: Path) -> list[Array]:
+    try:
+        return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("feature", "label")]
+    except (OSError, ValueError, EOFError) as error:
+        raise AssayError(
+            f"the cache {folder} is damaged: {error}",
+            f"Delete {folder} and run again, which makes it anew",
+            code="bad_cache",
+        ) from error
+
+
 def _make(split: Split, folder: Path, kind: np.dtype[np.floating], progress: Progress) -> None:
     part = folder.with_name(f"{folder.name}.part")
     feature, label = split.one(0)
     count = len(split)
     try:
         part.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir():  # since it was looked for
+            part.rmdir()
+            return
         with (
             Rows(part / "feature.npy", (count, *feature.shape), kind) as features,
             Rows(part / "label.npy", (count, *label.shape), np.dtype("float32")) as labels,
@@ -85,8 +101,12 @@ def _make(split: Split, folder: Path, kind: np.dtype[np.floating], progress: Pro
                 labels.put(i, label, split.names[i])
                 progress(i + 1, count, f"maps into {folder.name}")
         part.rename(folder)
+    except AssayError:  # with other maps there it has another name
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     except OSError as error:
         if folder.is_dir():  # another run was faster
+            shutil.rmtree(part, ignore_errors=True)
             return
         raise AssayError(
             f"cannot write the cache {part}: {error.strerror}",

@@ -21,6 +21,7 @@ from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.names import parse
 from tasks.circuitnet.split import Maps, Split, channels_first
 
+LARGEST = float(np.finfo(np.float32).max)
 say = logging.getLogger("circuitnet").warning
 
 
@@ -106,7 +107,7 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str, progress: Progress) ->
     split = Split(names, one, workers=cfg.num_workers)
     if cfg.cache == "off":
         return split
-    key = cache.key(rows, root, cfg.channels, cfg.cache)
+    key = cache.key(rows, root, cfg.channels, cfg.cache, shared=cfg.cache_dir is not None)
     folder = (cfg.cache_dir or root / "cache") / f"{path.stem}-{cfg.cache}-{key}"
     return cache.opened(split, folder, cfg.cache, progress)
 
@@ -134,6 +135,10 @@ def read_map(path: Path, channels: int) -> np.ndarray:
             "Run the preprocess tool for this task",
             code="bad_shape",
         )
-    if bad := int((~np.isfinite(found)).sum()):
-        raise AssayError(f"{path} holds {bad} values that are not finite", code="bad_map")
+    if bad := int((~(np.abs(found) <= LARGEST)).sum()):
+        raise AssayError(
+            f"{path} holds {bad} values that are not finite in float32",
+            "Preprocess it again",
+            code="bad_map",
+        )
     return found

@@ -1,6 +1,8 @@
 """The cache of a csv's maps: the same numbers, never stale, never half; and reading ahead."""
 
+import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,12 +55,13 @@ def test_a_float16_cache_rounds_features_and_keeps_labels(tmp_path: Path) -> Non
     assert list((tmp_path / "elsewhere").glob("test-float16-*/label.npy"))
 
 
-@pytest.mark.parametrize("change", ["content", "rows", "channels"])
+@pytest.mark.parametrize("change", ["feature", "label", "rows", "channels"])
 def test_other_maps_never_come_from_an_old_cache(tmp_path: Path, change: str) -> None:
     root = folder(tmp_path / "d")
-    before = dataset.read(tiny(dataroot=root, cache="float32")).test.maps([0])[0]
-    path = root / "feature" / f"{NAMES[-2]}.npy"
-    if change == "content":  # as many bytes; only the time tells
+    which = int(change == "label")
+    before = dataset.read(tiny(dataroot=root, cache="float32")).test.maps([0])[which]
+    path = root / change / f"{NAMES[-2]}.npy"
+    if path.exists():  # as many bytes; only the time tells
         at = path.stat().st_mtime_ns
         np.save(path, np.load(path)[::-1])
         os.utime(path, ns=(at, at + 1))
@@ -70,7 +73,7 @@ def test_other_maps_never_come_from_an_old_cache(tmp_path: Path, change: str) ->
             dataset.read(tiny(dataroot=root, cache="float32", task="drc_routenet")).test.one(0)
         return
     for kind in ("off", "float32"):
-        after = dataset.read(tiny(dataroot=root, cache=kind)).test.maps([0])[0]
+        after = dataset.read(tiny(dataroot=root, cache=kind)).test.maps([0])[which]
         assert not np.array_equal(after, before)
 
 
@@ -142,6 +145,7 @@ def test_a_cache_that_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
     np.save(root / "feature" / f"{NAMES[-1]}.npy", np.full((16, 16, 3), 1e6))
     with pytest.raises(AssayError, match=f"{NAMES[-1]} has values beyond float16"):
         dataset.read(tiny(dataroot=root, cache="float16")).test.one(0)
+    assert not list((root / "cache").iterdir())
     for kind, depth in (("feature", 3), ("label", 1)):
         np.save(root / kind / f"{NAMES[-1]}.npy", np.zeros((20, 20, depth)))
     with pytest.raises(AssayError, match=rf"{NAMES[-1]} has shape \(3, 20, 20\)"):
@@ -152,6 +156,45 @@ def test_a_cache_that_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
             tiny(dataroot=root, cache="float32", cache_dir=tmp_path / "file" / "in")
         ).test.one(0)
     assert "cache=off" in refused.value.hint
+
+
+def test_who_finds_it_whole_after_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    split = dataset.read(tiny(dataroot=root)).test
+    there = tmp_path / "cache" / "x"
+
+    def one(i: int) -> Any:
+        if not there.exists():  # another one makes it meanwhile
+            cache.opened(split, there, "float32").one(0)
+        return split.one(i)
+
+    late = cache.opened(dataclasses.replace(split, one=one), there, "float32")
+    np.testing.assert_array_equal(late.one(1)[0], split.one(1)[0])
+    assert list(there.parent.iterdir()) == [there]
+
+
+def test_data_roots_share_a_folder_and_no_maps(tmp_path: Path) -> None:
+    one, other = folder(tmp_path / "a"), tmp_path / "b"
+    shutil.copytree(one, other)  # with times
+    path = other / "feature" / f"{NAMES[-1]}.npy"
+    at = path.stat()
+    np.save(path, np.load(path)[::-1])
+    os.utime(path, ns=(at.st_atime_ns, at.st_mtime_ns))
+    for root in (one, other):
+        given = {"dataroot": root, "cache": "float32", "cache_dir": tmp_path / "kept"}
+        want = dataset.read(tiny(dataroot=root)).test.one(1)
+        np.testing.assert_array_equal(dataset.read(tiny(**given)).test.one(1)[0], want[0])
+
+
+@pytest.mark.parametrize("size", [0, 60, 1000])
+def test_a_damaged_cache_is_named_with_what_to_do(tmp_path: Path, size: int) -> None:
+    cfg = tiny(dataroot=folder(tmp_path / "d"), cache="float32")
+    dataset.read(cfg).test.one(0)
+    (made,) = (tmp_path / "d" / "cache").iterdir()
+    os.truncate(made / "feature.npy", size)
+    with pytest.raises(AssayError, match=f"{made.name} is damaged") as refused:
+        dataset.read(cfg).test.one(0)
+    assert f"Delete {made}" in refused.value.hint
 
 
 def test_only_maps_that_are_asked_for_are_copied_and_once_for_all_threads(tmp_path: Path) -> None:

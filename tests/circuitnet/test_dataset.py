@@ -116,6 +116,7 @@ def test_a_network_is_measured_on_maps_of_another_size(tmp_path: Path) -> None:
         (lambda p: np.save(p, np.zeros((16, 16))), r"has shape \(16, 16\), expected \(H, W, 3\)"),
         (lambda p: np.save(p, np.zeros((18, 16, 3))), "multiples of 4"),
         (lambda p: np.save(p, np.full((16, 16, 3), np.nan)), "768 values that are not finite"),
+        (lambda p: np.save(p, np.full((16, 16, 3), 1e39)), "768 values .* float32"),
         (lambda p: p.write_bytes(p.read_bytes()[:500]), "cannot be read as a map"),
         (
             lambda p: np.save(p, np.array([{"a": 1}], dtype=object), allow_pickle=True),
