@@ -189,8 +189,10 @@ class CircuitnetConfig(TaskConfig):
             raise ValueError("ann_file_train and ann_file_test need dataroot")
         if self.dataroot is None and self.cache != "off":
             raise ValueError("cache needs dataroot: generated designs are kept in memory")
-        if self.dataroot is not None and self.train_mode != "same":
-            raise ValueError("train_mode is for generated designs: your maps are made already")
+        if self.dataroot is not None and (self.mode, self.train_mode) != ("compat", "same"):
+            raise ValueError(
+                "mode and train_mode are for generated designs: your maps are made already"
+            )
         return self
 
     def annotation(self, half: str) -> Path:

@@ -14,6 +14,7 @@ from tasks.circuitnet.preprocess import Recipe
 from tests.circuitnet.test_dataset import tiny
 
 RAW = {"synth_raw": 33}
+SMALL = {"synth_cells": 700, "synth_designs": 6, "synth_test": 2}
 
 
 def overflow(mode: preprocess.Mode, index: int) -> np.ndarray:
@@ -76,6 +77,20 @@ def test_what_judges_is_equal_whatever_was_trained_on(tmp_path: Path) -> None:
     assert network.predict(given[None]).shape == (1, 32, 32)
 
 
-def test_maps_that_are_made_already_have_one_kind(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="train_mode is for generated designs"):
-        CircuitnetConfig(dataroot=tmp_path, train_mode="clean")
+@pytest.mark.parametrize("given", [{"train_mode": "clean"}, {"mode": "clean"}])
+def test_maps_that_are_made_already_have_one_kind(tmp_path: Path, given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="train_mode are for generated designs"):
+        CircuitnetConfig.model_validate({"dataroot": tmp_path, **given})
+
+
+def test_the_variant_of_clean_labels_changes_what_is_trained_on_and_not_the_judge() -> None:
+    changed = task.variant("clean_labels").set
+    clean, official = (
+        dataset.read(CircuitnetConfig.model_validate({**changed, **given, **SMALL}))
+        for given in ({}, {"train_mode": "same"})
+    )
+    for a, b in zip(clean.test.maps([0]), official.test.maps([0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    ours, theirs = (data.train.one(0)[1] for data in (clean, official))
+    assert np.median(ours) == 0
+    assert np.median(theirs) > 0.05
