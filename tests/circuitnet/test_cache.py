@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from core.errors import AssayError
+from core.run import LiveRun
 from core.testing import tiny_run
-from tasks.circuitnet import cache, dataset, maps, network, task
+from core.testing.tiny import tiny_spec
+from tasks.circuitnet import cache, dataset, maps, network, task, work
 from tasks.circuitnet.ahead import Ahead
 from tasks.circuitnet.split import Split
 from tests.circuitnet.test_dataset import NAMES, folder, tiny
@@ -250,6 +252,20 @@ def test_the_next_ones_are_made_while_one_is_used() -> None:
     with Ahead(make, 3, 1) as coming:
         coming.take(0)
         assert started.wait(10)  # nobody asked for it
+
+
+def test_no_thread_outlives_its_batches() -> None:
+    with Ahead(lambda n: n, 9, 3) as coming:
+        coming.take(0)
+        assert any(t.name.startswith("ahead") for t in threading.enumerate())
+    assert not any(t.name.startswith("ahead") for t in threading.enumerate())
+
+
+def test_training_reads_ahead_with_the_threads_of_the_config(tmp_path: Path) -> None:
+    cfg = tiny(dataroot=folder(tmp_path / "d"), num_workers=3)
+    run = LiveRun(tiny_spec(task, tmp_path / "run"), task)
+    _, batches = next(work.fed(cfg, dataset.read(cfg).train, run, {}))
+    assert batches.threads == 3
 
 
 def test_an_error_comes_when_its_batch_is_asked_for() -> None:

@@ -1,14 +1,27 @@
 """Two kinds of label: what a network was trained on, and what it is judged by."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from core.config import protocol
 from core.testing import tiny_run
-from tasks.circuitnet import dataset, maps, preprocess, synth, task, work
+from tasks.circuitnet import (
+    dataset,
+    deploy,
+    maps,
+    metrics,
+    pictures,
+    preprocess,
+    synth,
+    task,
+    work,
+)
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.preprocess import Recipe
 from tests.circuitnet.test_dataset import tiny
@@ -75,6 +88,31 @@ def test_what_judges_is_equal_whatever_was_trained_on(tmp_path: Path) -> None:
     want = dataset.read(tiny(mode="compat", **RAW)).test.one(0)[0]
     np.testing.assert_array_equal(given, want)
     assert network.predict(given[None]).shape == (1, 32, 32)
+
+
+def test_pictures_and_deployed_files_are_on_the_scale_of_the_labels_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that predicts no overflow anywhere gives the background of official labels."""
+    data = dataset.read(tiny(mode="compat", train_mode="clean", **RAW))
+    truth = [overflow("compat", i) for i in range(2)]
+    lows = [min(0.0, t.min()) for t in truth]
+    levels = [-low / (t.max() - low) for t, low in zip(truth, lows, strict=True)]
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(pictures, "heat_sheet", lambda path, cells, *_, **__: shown.extend(cells))
+    none: Any = SimpleNamespace(predict=lambda x: np.zeros((len(x), *x.shape[2:]), np.float32))
+    scored: Any = SimpleNamespace(by={pictures.MODEL: {"nrms": np.array([0.1, 0.2])}})
+    pictures.compare(none, data, scored, tmp_path)
+    best, worst = shown[1], shown[7]  # label, prediction and error of best, median and worst
+    np.testing.assert_allclose(best, levels[0], atol=1e-5)
+    np.testing.assert_allclose(worst, levels[1], atol=1e-5)
+
+    flat = np.stack([np.full((32, 32), level, np.float32) for level in levels])
+    labels = data.test.maps([0, 1])[1][:, 0]
+    want = metrics.score(torch.from_numpy(labels), torch.from_numpy(flat), ("nrms", "ssim"))
+    got = deploy.judge(lambda x: np.zeros((len(x), 1, 32, 32), np.float32), data.test)
+    assert got.nrms == pytest.approx(want["nrms"].mean(), abs=1e-4)
+    assert got.ssim == pytest.approx(want["ssim"].mean(), abs=1e-4)
 
 
 @pytest.mark.parametrize("given", [{"train_mode": "clean"}, {"mode": "clean"}])

@@ -14,7 +14,7 @@ from core.errors import AssayError
 from core.kit import checkpoint
 from core.testing import tiny_run
 from core.testing.tiny import tiny_config
-from tasks.circuitnet import compute, dataset, losses, task, work
+from tasks.circuitnet import compute, dataset, losses, metrics, task, work
 from tasks.circuitnet.batch import sample
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.schedule import rate
@@ -142,6 +142,17 @@ def test_selection_on_the_test_set_is_said(tmp_path: Path) -> None:
     assert "selected on test" in done.absent["val_ssim"]
     assert "test/nrms" in done.series
     assert "val/nrms" not in done.series
+
+
+def test_validation_figures_are_those_of_the_validation_maps(tmp_path: Path) -> None:
+    done = tiny_run(task, tmp_path / "run")
+    cfg: CircuitnetConfig = done.config  # type: ignore[assignment]
+    val = dataset.read(cfg).val
+    feature, label = val.maps(range(len(val)))
+    pred = torch.from_numpy(work.load(cfg, done.run.judged(), "cpu").predict(feature))
+    found = metrics.score(torch.from_numpy(label[:, 0]), pred, ("nrms", "ssim"))
+    for name, values in found.items():
+        assert done.metrics[f"val_{name}"] == pytest.approx(values.mean(), rel=1e-3)
 
 
 def test_bf16_agrees_with_float32_within_a_percent(tmp_path: Path) -> None:
