@@ -352,6 +352,10 @@ class Run(Protocol):
     def training_started(self) -> None:
         """The budget counts from here: call it when set-up is over."""
 
+    @property
+    def used_s(self) -> float:
+        """Training seconds so far, over all attempts: what `budget.seconds` limits."""
+
     def out_of_budget(self, step: int) -> bool:
         """Whether training must end before `step` (then evaluate). Raises Cancelled on cancel."""
 

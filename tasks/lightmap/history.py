@@ -16,6 +16,7 @@ class History:
 
     def __init__(self) -> None:
         self.epochs: list[float] = []
+        self.latest: float | None = None  # of the last epoch; None: it had no usable loss
         self.rates: list[float] = []  # of the first step and of the last
         self.step = 0  # the last one made
         self.kept = 0  # the last one validated
@@ -40,6 +41,7 @@ class History:
         """End the epoch and give its mean to be logged; one without a usable loss has none."""
         mean = {"loss/epoch": self._sum / self._count} if self._count else {}
         self.epochs += mean.values()
+        self.latest = mean.get("loss/epoch")
         self._sum, self._count = 0.0, 0
         return mean
 

@@ -18,7 +18,7 @@ class Told:
 
     def __init__(self, cfg: LightmapConfig, run: Run, what: str) -> None:
         budget = run.budget
-        self._epoch, self._seconds = cfg.steps_per_epoch, budget.seconds
+        self._epoch, self._run = cfg.steps_per_epoch, run
         limits = (budget.steps, budget.epochs and budget.epochs * self._epoch)
         self._last = min([cfg.total_steps, *(n for n in limits if n)])
         self._begun = self._said = time.monotonic()
@@ -34,9 +34,9 @@ class Told:
             return
         self._said = now
         parts = [f"epoch {step // self._epoch} of {-(-self._last // self._epoch)}"]
-        parts += [f"loss {past.epochs[-1]:.3g}"] if past.epochs else ["no usable loss"]
+        parts += ["no usable loss" if past.latest is None else f"loss {past.latest:.3g}"]
         parts += [f"psnr {past.scores[-1][1]:.2f} dB"] if past.scores else []
         left = (self._last - step) * (now - self._begun) / (step - self._before)
-        if self._seconds:
-            left = min(left, max(0.0, self._seconds - (now - self._begun)))
+        if seconds := self._run.budget.seconds:
+            left = min(left, max(0.0, seconds - self._run.used_s))  # an earlier session's count
         say("  ".join([*parts, f"{left:.0f} s left"]))

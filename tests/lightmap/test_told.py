@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -26,16 +27,20 @@ def lines(
     clock: list[float],
     step_s: float,
     first: int = 0,
+    bad: Collection[int] = (),
     **over: Any,
 ) -> list[str]:
     """20 epochs of 4 steps, each of `step_s` seconds, gone on with after step `first`."""
     cfg = config(epochs=20)
     assert cfg.steps_per_epoch == 4
-    said = told.Told(cfg, make_run(cfg, **over), "a network")
+    run = make_run(cfg, **over)
+    run._used_s = step_s * first  # as `resume` finds it
+    said = told.Told(cfg, run, "a network")
+    run.training_started()
     past = History()
     for step in range(first + 1, 81):
         clock[0] += step_s
-        past.add(step, 1e-3, 0.5)
+        past.add(step, 1e-3, None if step in bad else 0.5)
         if step % 4 == 0:
             past.close_epoch()
         said.step(past)
@@ -62,6 +67,36 @@ def test_a_resumed_run_reckons_with_its_own_steps(
 ) -> None:
     _, *epochs = lines(caplog, make_run, clock, 2.0, first=40)
     assert left(epochs[0]) == 2.0 * 36
+
+
+def test_time_that_an_earlier_session_used_is_no_time_left(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    budget = Budget(seconds=100.0)
+    _, *epochs = lines(caplog, make_run, clock, 2.0, first=40, budget=budget)
+    assert left(epochs[0]) == 100.0 - 2.0 * 44
+
+
+def test_an_epoch_without_a_usable_loss_says_so_and_not_what_the_one_before_had(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    _, *epochs = lines(caplog, make_run, clock, 2.0, bad=range(5, 9))
+    said = ["loss 0.5", "no usable loss", "loss 0.5"]
+    assert [line.split("  ")[1] for line in epochs[:3]] == said
+
+
+def test_the_score_that_is_said_is_the_last_psnr(
+    caplog: pytest.LogCaptureFixture, make_run: MakeRun, clock: list[float]
+) -> None:
+    past, cfg = History(), config(epochs=20)
+    past.add(4, 1e-3, 0.5)
+    past.judge(0.7, 0.5, 20.25, 0.8)
+    past.judge(0.9, 1.0, 31.5, 0.9)
+    past.close_epoch()
+    said = told.Told(cfg, make_run(cfg), "a network")
+    clock[0] += 2.0
+    said.step(past)
+    assert "loss 0.5  psnr 31.50 dB  " in caplog.records[-1].getMessage()
 
 
 @pytest.mark.parametrize(("budget", "last"), [({"seconds": 60.0}, 52.0), ({"steps": 40}, 72.0)])
