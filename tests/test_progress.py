@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -21,12 +22,16 @@ def events() -> list[dict[str, object]]:
     ]
 
 
-def shown(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
+def shown(
+    stream: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    said: list[dict[str, object]] | None = None,
+) -> str:
     now = [100.0]
     monkeypatch.setattr("core.cli.progress.time.monotonic", lambda: now[0])
     monkeypatch.setattr("sys.stderr", stream)
     show = Progress("toy/baseline seed 0")
-    for event in events():
+    for event in said or events():
         show(event)
         now[0] += 10.0
     show.end("finished")
@@ -42,6 +47,21 @@ def test_a_terminal_gets_one_line_that_moves_with_bar_and_eta(
     assert any("4/9 windows  " in line for line in moving)
     assert "━" in text
     assert moving[-1].startswith("toy/baseline seed 0  finished")
+
+
+@pytest.mark.parametrize("total", [8, 12])  # other work of as many pieces begins anew, too
+def test_work_after_other_work_of_its_phase_has_a_clock_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, total: int
+) -> None:
+    said = [
+        {"kind": "phase", "name": "evaluating"},
+        *({"kind": "progress", "done": n, "total": 12, "note": "copied"} for n in (4, 8, 12)),
+        *({"kind": "progress", "done": n, "total": total, "note": f"map {n}"} for n in (2, 4)),
+    ]
+    text = shown(Terminal(), monkeypatch, said)
+    lefts = re.findall(r"(\S+) left", text)
+    rest = {8: ["30s", "20s"], 12: ["50s", "40s"]}[total]  # two in ten seconds
+    assert lefts == ["20s", "10s", "0s", *rest]
 
 
 def test_elsewhere_there_are_plain_lines_without_control_codes(

@@ -19,7 +19,8 @@ class Progress:
     def __init__(self, title: str) -> None:
         self._title = title
         self._tty = sys.stderr.isatty()
-        self._began = self._phase_began = time.monotonic()
+        self._began = self._work_began = self._seen = time.monotonic()
+        self._done = self._total = 0
         self._next_line = 0.0
         self._metrics: dict[str, float | None] = {}
         self._draw("starting")
@@ -27,16 +28,26 @@ class Progress:
     def __call__(self, event: dict[str, Any]) -> None:
         """One event of the run's events.jsonl."""
         if event["kind"] == "phase":
-            self._phase_began = time.monotonic()
+            self._work_began = self._seen = time.monotonic()
             self._draw(event["name"])
         elif event["kind"] == "checkpoint":
             self._metrics = event["metrics"]
         elif event["kind"] == "progress":
             share = event["done"] / max(event["total"], 1)
-            spent = time.monotonic() - self._phase_began
+            spent = self._spent(event["done"], event["total"])
             left = _duration(spent / share - spent) if share else "?"
             what = f"{event['done']}/{event['total']} {event.get('note', '')}".rstrip()
             self._draw(f"{_bar(share)} {what}  {left} left")
+
+    def _spent(self, done: int, total: int) -> float:
+        """Seconds since this work began: the phase's, or other work, which ended the one before.
+
+        A note tells nothing: some name what was just done.
+        """
+        if done < self._done or total != self._total:
+            self._work_began = self._seen
+        self._done, self._total, self._seen = done, total, time.monotonic()
+        return self._seen - self._work_began
 
     def end(self, text: str) -> None:
         """The run ended; its line stays."""
