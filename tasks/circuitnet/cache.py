@@ -67,7 +67,7 @@ def opened(split: Split, folder: Path, kind: str, progress: Progress = silent) -
         feature, label = files()
         return np.array(feature[i], np.float32), np.array(label[i])
 
-    return dataclasses.replace(split, one=one)
+    return dataclasses.replace(split, one=one, label=lambda i: np.array(files()[1][i]))
 
 
 def _load(folder: Path) -> list[Array]:

@@ -19,7 +19,7 @@ from tasks.circuitnet import annotation, cache, generated
 from tasks.circuitnet.cache import Progress, silent
 from tasks.circuitnet.config import CircuitnetConfig
 from tasks.circuitnet.names import parse
-from tasks.circuitnet.split import Maps, Split, channels_first
+from tasks.circuitnet.split import Array, Maps, Split, channel_first, channels_first
 
 LARGEST = float(np.finfo(np.float32).max)
 say = logging.getLogger("circuitnet").warning
@@ -60,7 +60,13 @@ def read(cfg: CircuitnetConfig, progress: Progress = silent) -> Data:
 
 def _part(split: Split, which: Sequence[int]) -> Split:
     names = [split.names[i] for i in which]
-    return Split(names, lambda i: split.one(which[i]), workers=split.workers)
+    label = split.label
+    return Split(
+        names,
+        lambda i: split.one(which[i]),
+        workers=split.workers,
+        label=label and (lambda i: label(which[i])),
+    )
 
 
 def _validation(names: Sequence[str], share: float) -> set[int]:
@@ -104,7 +110,10 @@ def _files(cfg: CircuitnetConfig, root: Path, which: str, progress: Progress) ->
             )
         return channels_first(feature, label)
 
-    split = Split(names, one, workers=cfg.num_workers)
+    def label(i: int) -> Array:
+        return channel_first(read_map(root / rows[i].label, 1))
+
+    split = Split(names, one, workers=cfg.num_workers, label=label)
     if cfg.cache == "off":
         return split
     key = cache.key(rows, root, cfg.channels, cfg.cache, shared=cfg.cache_dir is not None)

@@ -44,6 +44,7 @@ class Split:
     one: Callable[[int], Maps]
     seen: Callable[[int], Seen] | None = None  # None: the network sees what it is judged by
     workers: int = 0  # threads that read ahead
+    label: Callable[[int], Array] | None = None  # 1 H W, where it can be had without its feature
 
     def __len__(self) -> int:
         return len(self.names)
@@ -101,10 +102,11 @@ class Split:
         Raises:
             AssayError: they differ in size.
         """
-        first = self.one(0)[1]
+        read = self.label or (lambda i: self.one(i)[1])
+        first = read(0)
         total = first[0].astype(np.float64)
         for i in range(1, len(self)):
-            label = self.one(i)[1]
+            label = read(i)
             self._fits(i, label, first)
             total += label[0]
         mean: Array = (total / len(self)).astype(np.float32)
@@ -128,5 +130,9 @@ def _moved(predicted: Array, seen: Seen) -> Array:
 
 def channels_first(feature: np.ndarray, label: np.ndarray) -> Maps:
     """Maps H W C as networks read them: C H W, float32."""
-    moved = (np.ascontiguousarray(a.transpose(2, 0, 1), dtype=np.float32) for a in (feature, label))
-    return next(moved), next(moved)
+    return channel_first(feature), channel_first(label)
+
+
+def channel_first(a: np.ndarray) -> Array:
+    """One of them."""
+    return np.ascontiguousarray(a.transpose(2, 0, 1), dtype=np.float32)

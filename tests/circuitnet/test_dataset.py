@@ -150,6 +150,19 @@ def test_training_maps_of_two_sizes_are_refused_by_name(side: int) -> None:
             asked()
 
 
+def test_the_mean_label_reads_no_feature(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d")
+    plain, kept = (dataset.read(tiny(dataroot=root, cache=c)).train for c in ("off", "float32"))
+    kept.one(0)
+    for path in root.glob("feature/*"):
+        path.write_bytes(b"")
+    want = np.mean([np.load(root / "label" / f"{n}.npy")[:, :, 0] for n in plain.names], axis=0)
+    for train in (plain, kept):
+        np.testing.assert_allclose(train.mean_label, want, atol=1e-6)
+        assert train.label
+        assert train.label(0).dtype == np.float32
+
+
 def test_missing_files_can_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = folder(tmp_path / "d")
     (root / "label" / f"{NAMES[-1]}.npy").unlink()
