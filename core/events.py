@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -75,7 +76,7 @@ class Tail:
         for line in data[:whole].splitlines():
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and "kind" in event:
                 yield event
@@ -98,16 +99,23 @@ def settled(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _step(event: dict[str, Any]) -> bool:
     """Whether it belongs to a step; a line that is damaged or of another version may not."""
-    return isinstance(event.get("step"), (int, float))
+    return number(event.get("step"))
+
+
+def number(value: Any) -> bool:
+    """Whether it is a number that a float can hold; NaN and infinities are none."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and abs(value) <= sys.float_info.max
 
 
 def series(path: Path) -> dict[str, list[tuple[int, float | None]]]:
-    """Every logged scalar as (step, value) rows; None is a value that was not finite."""
+    """Every logged scalar as (step, value) rows; None is a value that is no finite number."""
     out: dict[str, list[tuple[int, float | None]]] = {}
     for event in read(path):
         if event["kind"] == "log" and _step(event) and isinstance(event.get("values"), dict):
             for name, value in event["values"].items():
-                out.setdefault(name, []).append((event["step"], value))
+                row = (event["step"], value if number(value) else None)
+                out.setdefault(name, []).append(row)
     return out
 
 

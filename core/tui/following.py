@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ class Following:
 
     def __init__(self, folder: Path) -> None:
         self._tail = events.Tail(folder / events.NAME)
+        self._reading = threading.Lock()  # screens look in threads
         self.steps: dict[str, list[float]] = {}  # logged name -> steps
         self.values: dict[str, list[float]] = {}  # and values; NaN was not finite
         self.done, self.total, self.note = 0, 0, ""
@@ -24,30 +25,36 @@ class Following:
     def read(self) -> bool:
         """Take what is new; whether anything was."""
         news = False
-        for event in self._tail.new():
-            self._take(event)
-            news = True
+        with self._reading:
+            for event in self._tail.new():
+                self._take(event)
+                news = True
         return news
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, step = event["kind"], event.get("step")
-        if kind == "log" and isinstance(event.get("values"), dict) and _number(step):
+        if kind == "log" and isinstance(event.get("values"), dict) and events.number(step):
             for name, value in event["values"].items():
                 self.steps.setdefault(name, []).append(float(step or 0))
-                self.values.setdefault(name, []).append(value if _number(value) else math.nan)
-        elif kind == "progress" and _number(event.get("done")) and _number(event.get("total")):
+                self.values.setdefault(name, []).append(value if events.number(value) else math.nan)
+        elif (
+            kind == "progress"
+            and events.number(event.get("done"))
+            and events.number(event.get("total"))
+        ):
             self.done, self.total = int(event["done"]), int(event["total"])
             self.note = str(event.get("note", ""))
         elif kind == "phase":
             self.phase = str(event.get("name", ""))
-        elif kind == "resume" and _number(step):
+        elif kind == "resume" and events.number(step):
             self._forget(float(step or 0))
 
     def _forget(self, step: float) -> None:
         """What came after the checkpoint that a resumed run goes on from did not happen."""
         for name, steps in self.steps.items():
-            kept = sum(s <= step for s in steps)
-            del steps[kept:], self.values[name][kept:]
+            rows = zip(steps, self.values[name], strict=True)
+            kept = [(s, v) for s, v in rows if s <= step]
+            steps[:], self.values[name][:] = [s for s, _ in kept], [v for _, v in kept]
 
     def last(self, name: str) -> float | None:
         """The newest value of a name."""
@@ -68,9 +75,3 @@ def ranked(names: Iterable[str], first: str | None) -> list[str]:
         return metric != first, kind.startswith("loss"), name.count("/"), name
 
     return sorted(names, key=key)
-
-
-def _number(value: Any) -> bool:
-    """Whether it is a number that a float can hold; NaN and infinities are none."""
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and abs(value) <= sys.float_info.max

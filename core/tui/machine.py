@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.project import Project
 
@@ -23,6 +23,13 @@ class Machine(NamedTuple):
     gpu: str
 
 
+class Spent(NamedTuple):
+    """Seconds of all cores since the machine was started."""
+
+    all: float
+    idle: float
+
+
 class Gauge:
     """Looks at the machine; what is slow to ask is asked seldom."""
 
@@ -30,6 +37,7 @@ class Gauge:
         self._project = project
         self._slow = self._soon = 0.0  # when to look again
         self._told = Machine("", 0.0, 0.0, "")
+        self._spent = Spent(0.0, 0.0)
         self._smi = shutil.which("nvidia-smi")
 
     def look(self) -> Machine:
@@ -43,8 +51,19 @@ class Gauge:
         if now >= self._soon:
             self._soon = now + LOAD_S
             memory = psutil.virtual_memory().used
-            self._told = self._told._replace(cpu=psutil.cpu_percent(), memory=memory)
+            self._told = self._told._replace(cpu=self._load(psutil.cpu_times()), memory=memory)
         return self._told
+
+    def _load(self, times: Any) -> float:
+        """Per cent since the last look, at first since the machine was started.
+
+        psutil keeps its own last look for each thread, and these change.
+        """
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user, nice
+        now = Spent(sum(times) - guests, times.idle + getattr(times, "iowait", 0.0))
+        before, self._spent = self._spent, now
+        passed = now.all - before.all
+        return 100 * (1 - (now.idle - before.idle) / passed) if passed > 0 else self._told.cpu
 
 
 def _code(project: Project) -> str:

@@ -39,7 +39,14 @@ def test_numbers_that_are_none_are_gaps_or_left_out(tmp_path: Path) -> None:
     assert all(map(math.isnan, [*run.values["error"][1:], *run.values["lr"]]))
     assert (run.done, run.total, run.note, run.share) == (1, 4, "go", 0.25)
     assert math.isnan(run.last("error") or 0.0)
-    assert events.series(file)["error"][0] == (1, 0.5)  # for pages and comparisons
+    errors = [(1, 0.5), (2, None), (3, None), (6, None)]
+    assert events.series(file) == {"error": errors, "lr": [(2, None)]}  # for pages, comparisons
+    assert events.summary(file)["error"] == {"rows": 4, "last": None, "min": 0.5, "max": 0.5}
+
+
+def test_a_line_of_no_end_of_brackets_is_no_event(tmp_path: Path) -> None:
+    (tmp_path / events.NAME).write_text("[" * 200_000 + "\n" + GOOD)
+    assert len(events.read(tmp_path / events.NAME)) == 3
 
 
 def test_a_metric_is_shown_before_its_loss_and_the_whole_before_its_parts() -> None:
@@ -48,7 +55,8 @@ def test_a_metric_is_shown_before_its_loss_and_the_whole_before_its_parts() -> N
 
 
 def test_what_came_after_the_checkpoint_of_a_resumed_run_is_forgotten(tmp_path: Path) -> None:
-    lines = [f'{{"t": 0, "kind": "log", "step": {n}, "values": {{"a": {n}}}}}' for n in range(5)]
+    steps = (0, 4, 1, 2, 3)  # in no order: one that comes later may have been logged before
+    lines = [f'{{"t": 0, "kind": "log", "step": {n}, "values": {{"a": {n}}}}}' for n in steps]
     lines += ['{"t": 0, "kind": "resume", "step": 2}']
     lines += ['{"t": 0, "kind": "log", "step": 3, "values": {"a": 30}}']
     (tmp_path / events.NAME).write_text("\n".join(lines) + "\n")

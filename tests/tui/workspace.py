@@ -68,7 +68,9 @@ def standing(time: Time) -> Iterator[Time]:
 def build(place: Path) -> Project:
     """The project: a finished ablation, a search half done, and single runs that went wrong."""
     dates = {f"GIT_{who}_DATE": "2026-11-25T06:00:00Z" for who in ("AUTHOR", "COMMITTER")}
-    with standing(Time()) as time, mock.patch.dict(os.environ, dates):
+    names = {f"GIT_{who}_NAME": "Toy" for who in ("AUTHOR", "COMMITTER")}
+    mails = {f"GIT_{who}_EMAIL": "toy@example.org" for who in ("AUTHOR", "COMMITTER")}
+    with standing(Time()) as time, mock.patch.dict(os.environ, dates | names | mails):
         project = toy.build(place)
         registry.load(project).find("toy")
         (project.root / "studies").mkdir()
