@@ -20,13 +20,20 @@ def lines(series: Series, *limits: Limit) -> list[str]:
     return ["".join(text for text, _ in row) for row in rows]
 
 
-@example(points=[(0, 1e-310), (1, 2e-310)], log=False)  # a limit is inf spans away
+@example(points=[(0, 1e-310), (1, 2e-310)], height=12, log=False)  # a limit is inf spans away
+@example(points=[(0, 1e-300), (1, 1e299)], height=40, log=True)  # the top is above all floats
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10**6), NUMBERS), max_size=300), st.booleans())
-def test_anything_that_may_be_logged_is_drawn(points: list[tuple[int, float]], log: bool) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), NUMBERS), max_size=300),
+    st.integers(4, 60),
+    st.booleans(),
+)
+def test_anything_that_may_be_logged_is_drawn(
+    points: list[tuple[int, float]], height: int, log: bool
+) -> None:
     steps, values = [float(x) for x, _ in points], [y for _, y in points]
-    rows = draw([Series("loss", steps, values)], [Limit("≤ 1", 1.0)], WIDTH, HEIGHT, log=log)
-    assert len(rows) in (0, HEIGHT)
+    rows = draw([Series("loss", steps, values)], [Limit("≤ 1", 1.0)], WIDTH, height, log=log)
+    assert len(rows) in (0, height)
     assert all(len("".join(text for text, _ in row)) <= WIDTH for row in rows)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -23,6 +24,7 @@ TONES = ("accent", "warning", "secondary", "success", "error", "primary")
 FAR = 3.0  # a limit that would stretch the axis so much is only pointed at
 TICKS = 3
 TINY = 1e-300
+POWER = 300  # of ten, from which on a label is not worked out: it may be no float
 HUGE = 1e300  # from which on a value counts as not finite: differences must be
 
 Points = tuple[Sequence[float], Sequence[float]]  # steps and values, all finite
@@ -62,6 +64,7 @@ class Curve(Widget):
         self._log = False
         self._empty = empty
         self._strips: list[Strip] | None = None  # as they were drawn last
+        self._drawn_for = Size()
 
     def show(
         self, series: Sequence[Series], limits: Sequence[Limit] = (), *, log: bool = False
@@ -71,19 +74,15 @@ class Curve(Widget):
         self._strips = None
         self.refresh()
 
-    def on_resize(self) -> None:
-        """Draw for the new size."""
-        self._strips = None
-
     def notify_style_update(self) -> None:
         """Draw in the new colours."""
         super().notify_style_update()
         self._strips = None
 
     def render_line(self, y: int) -> Strip:
-        """One row; all are made when the first is asked for."""
-        if self._strips is None:
-            self._strips = self._drawn(*self.size)
+        """One row; all are made when the first is asked for, and for a new size."""
+        if self._strips is None or self._drawn_for != self.size:  # known before any Resize
+            self._strips, self._drawn_for = self._drawn(*self.size), self.size
         return self._strips[y]
 
     def _drawn(self, width: int, height: int) -> list[Strip]:
@@ -167,7 +166,7 @@ def _ticks(scale: Scale, height: int, log: bool) -> dict[int, str]:
         row = round(n * (height - 1) / ((TICKS if height > 5 else 2) - 1))
         value = scale.high - (row + 0.5) / height * span
         if log:
-            out[row] = f"{10**value:.2g}"
+            out[row] = f"{10**value:.2g}" if abs(value) < POWER else f"1e{value:+.0f}"
         else:
             out[row] = f"{value:.{min(places, 4)}f}" if abs(value) < 1e5 else f"{value:.3g}"
     return out
