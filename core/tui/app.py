@@ -15,6 +15,7 @@ from textual.theme import Theme
 from core.project import Project
 from core.tui.source import Pulse, Source
 from core.tui.widgets.header import Tab
+from core.tui.work import begin
 
 if TYPE_CHECKING:
     from core.tui.starting import Started
@@ -128,6 +129,7 @@ class Assay(App[None]):
         self._looking = False
         self.started: list[Started] = []  # commands of ours that have not ended
         self.shown: set[str] = set()  # studies that were opened because we started them
+        self._due: str | None = None  # one that waits until a dialog has been answered
 
     def on_mount(self) -> None:
         """The first screen, and the pulse."""
@@ -141,7 +143,7 @@ class Assay(App[None]):
         """Look at the world in a thread; a look that takes long is not overtaken by another."""
         if not self._looking:
             self._looking = True
-            self.run_worker(self._look())
+            begin(self, self._look)
 
     async def _look(self) -> None:
         from core.tui.screens.page import Page
@@ -160,14 +162,9 @@ class Assay(App[None]):
 
     def _repaint(self, _: Theme) -> None:
         from core.tui.screens.page import Page
-        from core.tui.widgets.checks import Checks
-        from core.tui.widgets.rows import Rows
 
-        for rows in self.screen.query(Rows):
-            rows.repaint()
-        for checks in self.screen.query(Checks):
-            checks.repaint()
-        if isinstance(self.screen, Page):
+        if isinstance(self.screen, Page):  # of others, when they are shown again
+            self.screen.repaint()
             self.screen.reload()
 
     def action_go(self, mode: str) -> None:
@@ -206,10 +203,12 @@ class Assay(App[None]):
         self._open("logs", run)
 
     def _open(self, mode: str, what: str | None) -> None:
-        self.run_worker(self._select(mode, what))
+        begin(self, self._select, mode, what)
 
     async def _select(self, mode: str, what: str | None) -> None:
         await self.switch_mode(mode)
+        while len(self.screen_stack) > 1:  # a run's page, or a dialog, left open there
+            await self.pop_screen()
         page: Any = self.screen
         await page.ready.wait()
         if what is not None:
@@ -249,7 +248,10 @@ class Assay(App[None]):
             name = one.study()
             if name and name not in self.shown:
                 self.shown.add(name)
-                self.open_study(name)
+                self._due = name
+        if self._due and not self.screen.is_modal:
+            self.open_study(self._due)
+            self._due = None
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: screens, what this screen can do, themes, and Textual's own."""

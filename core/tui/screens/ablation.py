@@ -130,7 +130,7 @@ class Ablation(Page):
     def select(self, study: str) -> None:
         """Show this study."""
         self._study = study
-        self.reload()
+        self.reload(other=True)
 
     def action_turn(self, by: int) -> None:
         """Another study."""

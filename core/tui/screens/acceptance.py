@@ -138,7 +138,7 @@ class Acceptance(Page):
     def select(self, task: str) -> None:
         """Show this task."""
         self._of, self._at = task, 0
-        self.reload()
+        self.reload(other=True)
 
     def action_open(self) -> None:
         """The newest of the judged runs."""

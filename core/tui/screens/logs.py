@@ -50,7 +50,8 @@ class Logs(Page):
     def __init__(self) -> None:
         super().__init__()
         self._files: dict[str, LogFile] = {}
-        self._open: Growing | None = None
+        self._key: str | None = None  # of what is open
+        self._open: Growing | None = None  # None too where its folder is on another machine
         self._wanted: str | None = None
 
     def body(self) -> Iterator[Widget]:
@@ -83,7 +84,7 @@ class Logs(Page):
         if wanted is not None:
             files.choose(wanted)
             self._read_log(wanted)
-        elif self._open is None and found:
+        elif self._key is None and found:
             self._read_log(found[0].key)
 
     def select(self, key: str) -> None:
@@ -94,7 +95,7 @@ class Logs(Page):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """The cursor opens."""
-        if event.row_key is not None and event.row_key.value and self._open is not None:
+        if event.row_key is not None and event.row_key.value and self._key is not None:
             self._read_log(event.row_key.value)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
@@ -106,8 +107,9 @@ class Logs(Page):
         lines = self.query_one(Lines)
         if file is None:
             return
-        if self._open is not None and file.path == self._open.path:
+        if key == self._key and file.path == (self._open.path if self._open else None):
             return
+        self._key = key
         lines.clear()
         self._open = Growing(file.path) if file.path else None
         lines.border_title = Content(str(file.row[0]))

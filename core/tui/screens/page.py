@@ -17,6 +17,7 @@ from core.errors import AssayError
 from core.tui.source import Pulse, Source
 from core.tui.widgets.header import Header
 from core.tui.widgets.rows import Rows
+from core.tui.work import begin
 
 STALE_S = 60.0  # after which ages and times left are reckoned anew
 
@@ -41,8 +42,9 @@ class Page(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._header = Header(self.assay.TABS, self.MODE)
-        self._reading = self._again = False
+        self._reading = self._again = self._other = False
         self._read_at = 0.0
+        self._painted = self.app.theme  # the theme that its colours are of
         self.ready = asyncio.Event()  # its widgets are there
 
     @property
@@ -76,7 +78,19 @@ class Page(Screen[None]):
         """Back on this screen: the world may have moved."""
         if self.assay.last is not None and self.ready.is_set():
             self._header.tell(self.assay.last)
+        self.repaint()
         self.reload()
+
+    def repaint(self) -> None:
+        """Draw in the colours of the theme what does not follow it by itself."""
+        if self._painted != self.app.theme:
+            from core.tui.widgets.checks import Checks
+
+            self._painted = self.app.theme
+            for rows in self.query(Rows):
+                rows.repaint()
+            for checks in self.query(Checks):
+                checks.repaint()
 
     def pulse(self, pulse: Pulse) -> None:
         """A second went by."""
@@ -85,33 +99,37 @@ class Page(Screen[None]):
         if self.ready.is_set() and (pulse.changed or stale):
             self.reload()
 
-    def reload(self) -> None:
-        """Gather and show; a wish that comes while this goes on is kept."""
+    def reload(self, *, other: bool = False) -> None:
+        """Gather and show; a wish that comes while this goes on is kept.
+
+        `other`: of something else, so that what is being gathered is not shown any more.
+        """
         if self._reading:
-            self._again = True
+            self._again, self._other = True, self._other or other
             return
         self._reading = True
-        self.run_worker(self._read(), exit_on_error=True)
+        begin(self, self._read)
 
     async def _read(self) -> None:
         try:
             self._again = True
             await self.ready.wait()
             while self._again:
-                self._again, self._read_at = False, time.monotonic()
+                self._again = self._other = False
+                self._read_at = time.monotonic()
                 try:
                     found = await asyncio.to_thread(self.gather, self.assay.source)
                 except AssayError as error:
                     self.fail(error)
                 else:
-                    if self._header.is_attached:  # not closing
+                    if self._header.is_attached and not self._other:  # neither closing nor stale
                         self.show(found)
         finally:
             self._reading = False
 
     def do(self, what: Callable[[], object], said: str) -> None:
         """Do it in a thread, and say so, or say why not."""
-        self.run_worker(self._done(what, said), group="do")
+        begin(self, self._done, what, said, group="do")
 
     async def _done(self, what: Callable[[], object], said: str) -> None:
         try:
@@ -124,7 +142,7 @@ class Page(Screen[None]):
 
     def write_page(self, subject: str) -> None:
         """Write the review page of a study or a task, for a colleague; its path is copied."""
-        self.run_worker(self._page_written(subject), group="do")
+        begin(self, self._page_written, subject, group="do")
 
     async def _page_written(self, subject: str) -> None:
         from core.tui import starting
@@ -144,7 +162,7 @@ class Page(Screen[None]):
 
     def action_reload(self) -> None:
         """Look at the branches again, then read everything."""
-        self.run_worker(self._refresh())
+        begin(self, self._refresh)
 
     async def _refresh(self) -> None:
         await asyncio.to_thread(self.assay.source.refresh)

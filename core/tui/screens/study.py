@@ -22,6 +22,7 @@ from core.tui.trials import Trials
 from core.tui.widgets.curve import Curve, Series
 from core.tui.widgets.lines import Lines
 from core.tui.widgets.rows import Rows
+from core.tui.work import begin
 
 LIVE_S = 0.5  # between looks at what runs
 ROWS_S = 1.0  # between new values in the table, which is drawn as a whole
@@ -76,6 +77,10 @@ class Study(Steering):
         """Runs that go on are looked at twice a second."""
         self.set_interval(LIVE_S, self._live)
 
+    def on_resize(self) -> None:
+        """The study's line says what fits."""
+        self.call_after_refresh(self._draw)
+
     def gather(self, source: Source) -> Trials | None:
         """The study, its runs, its limits."""
         with source.lock:
@@ -114,21 +119,23 @@ class Study(Steering):
 
     def _follow(self, run: str) -> Following | None:
         """The run's curves; read on when it was read before."""
-        place = self.assay.source.folder(run)
-        if run not in self._runs and place is not None:
-            self._runs[run] = Following(place)
-        if run in self._runs:
-            self._runs[run].read()
-        return self._runs.get(run)
+        place, runs = self.assay.source.folder(run), self._runs  # others once a study is chosen
+        one = runs.get(run)
+        if one is None and place is not None:
+            one = runs.setdefault(run, Following(place))
+        if one is not None:
+            one.read()
+        return one
 
     def _live(self) -> None:
         """Read on, in a thread, when something runs and somebody looks."""
         if self.is_current and self.found and self.found.summary.running:
-            self.run_worker(self._read_on(), exclusive=True, group="live")
+            begin(self, self._read_on, group="live", exclusive=True)
 
     async def _read_on(self) -> None:
-        runs = [r for r in self.found.summary.running if r in self._runs] if self.found else []
-        news = await asyncio.to_thread(lambda: [self._runs[r].read() for r in runs])
+        going = self.found.summary.running if self.found else ()
+        runs = [self._runs[r] for r in going if r in self._runs]
+        news = await asyncio.to_thread(lambda: [run.read() for run in runs])
         if any(news) and self.found:
             self._moved()
             self._plot()
@@ -168,7 +175,7 @@ class Study(Steering):
         run = self._runs.get(self.query_one("#trials", Rows).chosen or "")
         if run is None or self.found is None:
             return []
-        return ranked(run.steps, self.found.summary.metric.name)
+        return ranked(list(run.values), self.found.summary.metric.name)
 
     def _plot(self) -> None:
         curve = self.query_one(Curve)
@@ -183,13 +190,15 @@ class Study(Steering):
         number = next((t.number for t in self.found.trials if t.key == chosen), "")
         curve.border_title = Content(f"{name} of #{number}")
         curve.border_subtitle = "log axis" if self._log else ""
-        curve.show([Series(name, run.steps[name], run.values[name])], levels, log=self._log)
+        steps, values = list(run.steps[name]), list(run.values[name])  # threads may add to them
+        both = min(len(steps), len(values))
+        curve.show([Series(name, steps[:both], values[:both])], levels, log=self._log)
 
     def select(self, study: str) -> None:
         """Show this study."""
         self._study, self.marked, self._runs = study, [], {}
         self._file = None
-        self.reload()
+        self.reload(other=True)
         self.query_one("#trials").focus()
 
     def action_turn(self, by: int) -> None:
@@ -200,8 +209,9 @@ class Study(Steering):
 
     def action_metric(self, by: int) -> None:
         """Another logged value."""
-        names = self._names()
-        if names:
+        if self.query_one("#trials", Rows).chosen not in self._runs:  # the cursor just came here
+            self._open()
+        if names := self._names():
             at = names.index(self._metric) if self._metric in names else 0
             self._metric = names[(at + by) % len(names)]
             self._plot()

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from core.tui import preflight, words
 from core.tui.draft import Draft
 from core.tui.source import Source
+from core.tui.work import begin
 
 WAIT_S = 0.4  # after the last change, until it looks
 
@@ -41,7 +42,7 @@ class Checks(Static, can_focus=True):
         self.update("looking …")
 
         def look() -> None:
-            self.run_worker(self._look(source, one), exclusive=True, group="preflight")
+            begin(self, self._look, source, one, group="preflight", exclusive=True)
 
         self._timer = self.set_timer(WAIT_S, look)
 
