@@ -152,6 +152,8 @@ class Assay(App[None]):
             pulse = await asyncio.to_thread(self.source.pulse)
         finally:
             self._looking = False
+        if not self.screen_stack:  # the app left meanwhile
+            return
         self.last = pulse
         self._hear()
         for study in pulse.ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import shutil
 import warnings
@@ -233,3 +234,9 @@ def test_launch_takes_a_theme_that_was_chosen_on_another_screen(history: Project
         assert muted in {str(span.style) for span in cast(Any, about).spans}
 
     drive(history, scene, start="launch")
+
+
+def test_an_app_that_left_during_a_look_is_told_nothing(history: Project) -> None:
+    app = Assay(history)
+    asyncio.run(app._look())  # no screen stands
+    assert app.last is None
