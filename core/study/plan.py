@@ -215,11 +215,10 @@ def _with_search(whole: Plan, task: Task[Any], trial_s: float | None) -> Plan:
     _refuse(not space, f"{whole.origin} searches nothing: task {task.name} declares no space")
     odd = [k for k, s in space.items() if any(isinstance(c, (list, dict)) for c in s.choices)]
     _refuse(bool(odd), f"choices of {', '.join(odd)} are lists: a choice is one plain value")
-    told = {task.primary, task.checkpoints.best_by}  # what runs report while they train
+    blind = objectives not in ([task.primary], [f"val_{task.primary}"])  # which runs report
     _refuse(
-        study.pruner != "none" and not (len(objectives) == 1 and objectives[0] in told),
-        f"pruning looks at {' or '.join(sorted(told))}, which runs report; it cannot serve "
-        f"{objectives}",
+        study.pruner != "none" and blind,
+        f"pruning looks at {task.primary}, which runs report; it cannot serve {objectives}",
     )
     chosen = sampling.choose(study.sampler, space, len(objectives), study.trials, trial_s)
     limit = len(sampling.grid(space)) if chosen == "grid" else study.trials

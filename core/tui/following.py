@@ -37,11 +37,7 @@ class Following:
             for name, value in event["values"].items():
                 self.steps.setdefault(name, []).append(float(step or 0))
                 self.values.setdefault(name, []).append(value if events.number(value) else math.nan)
-        elif (
-            kind == "progress"
-            and events.number(event.get("done"))
-            and events.number(event.get("total"))
-        ):
+        elif kind == "progress" and all(events.number(event.get(k)) for k in ("done", "total")):
             self.done, self.total = int(event["done"]), int(event["total"])
             self.note = str(event.get("note", ""))
         elif kind == "phase":

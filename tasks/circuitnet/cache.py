@@ -23,7 +23,7 @@ import numpy as np
 
 from core.errors import AssayError
 from tasks.circuitnet.annotation import Row
-from tasks.circuitnet.split import Array, Maps, Split
+from tasks.circuitnet.split import Array, Maps, Split, fits
 from tasks.circuitnet.tree import stamp
 
 VERSION = 1  # of the files
@@ -131,12 +131,7 @@ class Rows:
 
     def put(self, number: int, values: Array, name: str) -> None:
         """Write row `number`; the rows before it are there."""
-        if values.shape != self.shape:
-            raise AssayError(
-                f"{name} has shape {values.shape}, maps before it {self.shape}",
-                "Preprocess them to one size",
-                code="bad_shape",
-            )
+        fits(name, values.shape, self.shape)
         with np.errstate(over="ignore"):
             kept = values.astype(self.kind)
         if not np.isfinite(kept).all():

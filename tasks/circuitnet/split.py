@@ -59,7 +59,7 @@ class Split:
         """
         found = [self.one(int(i)) for i in which]
         for i, (feature, _) in zip(which, found, strict=True):
-            self._fits(int(i), feature, found[0][0])
+            fits(self.names[int(i)], feature.shape, found[0][0].shape)
         features, labels = zip(*found, strict=True)
         return np.stack(features), np.stack(labels)
 
@@ -107,18 +107,20 @@ class Split:
         total = first[0].astype(np.float64)
         for i in range(1, len(self)):
             label = read(i)
-            self._fits(i, label, first)
+            fits(self.names[i], label.shape, first.shape)
             total += label[0]
         mean: Array = (total / len(self)).astype(np.float32)
         return mean
 
-    def _fits(self, i: int, found: Array, first: Array) -> None:
-        if found.shape != first.shape:
-            raise AssayError(
-                f"{self.names[i]} has shape {found.shape}, maps before it {first.shape}",
-                "Preprocess them to one size",
-                code="bad_shape",
-            )
+
+def fits(name: str, shape: tuple[int, ...], before: tuple[int, ...]) -> None:
+    """Refuse a map whose shape is not that of those before it."""
+    if shape != before:
+        raise AssayError(
+            f"{name} has shape {shape}, maps before it {before}",
+            "Preprocess them to one size",
+            code="bad_shape",
+        )
 
 
 def _moved(predicted: Array, seen: Seen) -> Array:

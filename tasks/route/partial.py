@@ -91,6 +91,9 @@ def _claimed(path: Path, belongs: dict[str, Any]) -> Path:
         pid, of = old.name.split(".")[-3:-1]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                old.rename(own) if of == mine and not own.exists() else old.unlink()
+                if of == mine and not own.exists():
+                    old.rename(own)
+                else:
+                    old.unlink()
     own.touch()
     return own

@@ -5,11 +5,20 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import pytest
+
 from core import project
+from core.errors import AssayError
 from core.study import plan
 from tasks.lightmap import task
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_search_for_what_chooses_cannot_prune_by_what_runs_report() -> None:
+    """They report SSIM; `choice` may be another metric, turned round."""
+    with pytest.raises(AssayError, match="pruning looks at ssim"):
+        plan.make(project.find(ROOT), "lightmap_search", changes={"objectives": ["choice"]})
 
 
 def test_the_grid_is_the_seed_s_each_combination_once() -> None:

@@ -36,6 +36,7 @@ TOP, LEFT = 2, 1  # border cells; stencil 4 looks two rows beyond a cell
 CHUNK = 128  # entries, a power of two
 SHIFT, WITHIN = 7, CHUNK - 1  # entry >> SHIFT is its chunk, entry & WITHIN its place there
 BATCH = 4  # entries whose offers are computed together
+OFFERS = 8 * BATCH  # of a batch, at most
 AHEAD = 8  # entries between prefetch and use
 MAX_BUCKETS = 16384  # of CHUNK entries at least: 50 MB
 MAX_SCAN = 1024.0  # mean/least cost beyond which empty buckets would outnumber cells
@@ -201,7 +202,7 @@ def _empty_buckets(T, q, stride, stencil, width, pool, top, state, targets):  # 
             cell[e], value[e], top[slot] = cells[k], v, e
             entries += 1
         n = 0
-        if spare < 8 * BATCH:
+        if spare < OFFERS:
             break
         e = top[bucket & wrap]
         while e < 0 and entries > 0:
@@ -284,8 +285,8 @@ def _march_buckets(
     cell, value = np.empty(chunks * CHUNK, np.int32), np.empty(chunks * CHUNK, T.dtype)
     below = np.arange(1, chunks + 1)  # of a free chunk the next one, of a used one the entry below
     cells, values = (
-        np.append(sources, np.zeros(8 * BATCH, np.int64)),
-        np.zeros(sources.size + 8 * BATCH, T.dtype),
+        np.append(sources, np.zeros(OFFERS, np.int64)),
+        np.zeros(sources.size + OFFERS, T.dtype),
     )
     top = np.full(buckets, -1, np.int64)  # the last entry of each bucket
     state = _Front(0, chunks, 0, 0, 0, 0, sources.size)
