@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
@@ -64,11 +65,12 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    """Wait for something to show."""
+    """Wait for something to show; on a screen that was just asked for it may have no place yet."""
     for _ in range(PATIENCE):
         await pilot.pause(0.05)
-        if holds():
-            return
+        with contextlib.suppress(NoMatches):
+            if holds():
+                return
     raise AssertionError(f"it did not happen; the screen says\n{text(pilot)}")
 
 

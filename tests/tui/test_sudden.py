@@ -21,6 +21,7 @@ from core.tui import words
 from core.tui.app import Assay
 from core.tui.screens import study
 from core.tui.screens.ask import Ask
+from core.tui.screens.dashboard import Dashboard
 from core.tui.screens.help import Help
 from core.tui.screens.run import RunPage
 from core.tui.screens.study import Study
@@ -240,3 +241,14 @@ def test_an_app_that_left_during_a_look_is_told_nothing(history: Project) -> Non
     app = Assay(history)
     asyncio.run(app._look())  # no screen stands
     assert app.last is None
+
+
+def test_a_second_goes_by_on_a_dashboard_that_has_nothing_on_it_yet(history: Project) -> None:
+    async def scene(pilot: P) -> None:
+        app = pilot.app
+        assert isinstance(app, Assay)
+        await until(pilot, lambda: app.last)
+        assert app.last is not None
+        Dashboard().pulse(app.last)
+
+    drive(history, scene)

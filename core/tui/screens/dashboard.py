@@ -91,9 +91,9 @@ class Dashboard(Page):
     def pulse(self, pulse: Pulse) -> None:
         """What of the machine has no room in the header stands in the frame."""
         super().pulse(pulse)
-        runs = self.query_one("#runs")
-        if runs.border_subtitle != self._header.rest:
-            runs.border_subtitle = self._header.rest
+        for runs in self.query("#runs"):  # none: just opened, or closing
+            if runs.border_subtitle != self._header.rest:
+                runs.border_subtitle = self._header.rest
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Open a task's verdict, a study, or a run."""
